@@ -1,0 +1,97 @@
+// What stands where: every range of address space that the guest was given, with its pages' states and
+// protections, as VirtualAlloc, VirtualProtect and VirtualQuery know them.
+//
+// The host has the truth about access; this map adds what the host does not know: which pages belong to one
+// allocation, which are reserved but not committed, and what Windows calls their protection.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "base/error.hpp"
+#include "os/os.hpp"
+
+namespace bobbin::memory {
+
+/// Windows hands out address space in units of 64 KiB.
+inline constexpr std::size_t kAllocationGranularity = 0x10000;
+
+/// PAGE_* values, as guests write them.
+enum Protect : std::uint32_t {
+  kNoAccess = 0x01,
+  kReadOnly = 0x02,
+  kReadWrite = 0x04,
+  kWriteCopy = 0x08,
+  kExecute = 0x10,
+  kExecuteRead = 0x20,
+  kExecuteReadWrite = 0x40,
+  kExecuteWriteCopy = 0x80,
+  kGuard = 0x100,
+  kNoCache = 0x200,
+  kWriteCombine = 0x400,
+};
+
+enum class Type : std::uint32_t { private_memory = 0x20000, mapped = 0x40000, image = 0x1000000 };
+enum class State : std::uint32_t { committed = 0x1000, reserved = 0x2000, free = 0x10000 };
+
+/// VirtualQuery's answer for the run of equal pages that holds an address.
+struct Region {
+  std::byte* base = nullptr;
+  std::size_t size = 0;
+  State state = State::free;
+  std::uint32_t protect = 0;          ///< 0 unless committed
+  std::byte* allocation_base = nullptr;  ///< nullptr if free
+  std::uint32_t allocation_protect = 0;
+  Type type = Type::private_memory;  ///< meaningful unless free
+};
+
+/// The map. Thread-safe. Addresses and sizes must be page multiples, except where it says they are rounded.
+class AddressSpace {
+ public:
+  AddressSpace();
+  ~AddressSpace();
+  AddressSpace(const AddressSpace&) = delete;
+  AddressSpace& operator=(const AddressSpace&) = delete;
+
+  /// Reserves a new allocation: at exactly `at`, or where there is room (a multiple of 64 KiB). Fails with
+  /// STATUS_CONFLICTING_ADDRESSES if `at` is taken. `protect` is remembered as the allocation's protection.
+  [[nodiscard]] Result<std::byte*> reserve(std::size_t size, void* at, Type type, std::uint32_t protect);
+
+  /// Commits pages of one allocation. Committed pages keep their content; their protection changes.
+  [[nodiscard]] Result<void> commit(void* at, std::size_t size, std::uint32_t protect);
+
+  /// Puts pages of a file, copy-on-write, over reserved pages of one allocation (they become committed).
+  [[nodiscard]] Result<void> commit_file(void* at, std::size_t size, int fd, std::uint64_t offset,
+                                         std::uint32_t protect);
+
+  /// Changes the protection of committed pages of one allocation; hands back the first page's old one.
+  [[nodiscard]] Result<std::uint32_t> protect(void* at, std::size_t size, std::uint32_t protect);
+
+  /// Back to reserved. size 0 means the whole allocation, `at` then being its base.
+  [[nodiscard]] Result<void> decommit(void* at, std::size_t size);
+
+  /// Frees the whole allocation whose base is `at`.
+  [[nodiscard]] Result<void> release(void* at);
+
+  /// Tells the map of a range that others mapped and will unmap (a thread's stack, a TEB), so that VirtualQuery
+  /// answers for it; `forget` before it goes away. All its pages count as committed.
+  [[nodiscard]] Result<void> note(void* at, std::size_t size, std::uint32_t protect);
+  void forget(void* at) noexcept;
+
+  [[nodiscard]] Region query(const void* address) const;
+
+  /// How many allocations stand (for leak tests).
+  [[nodiscard]] std::size_t allocations() const;
+
+  /// The host's protection for a PAGE_* value; nothing for a value that is not one (0x03, 0, ...).
+  [[nodiscard]] static std::optional<os::Protection> host_protection(std::uint32_t protect);
+
+ private:
+  struct Allocation;
+  mutable os::Mutex mutex_;
+  std::map<std::uintptr_t, Allocation> allocations_;  ///< guarded by mutex_; by base address
+};
+
+}  // namespace bobbin::memory

@@ -1,0 +1,89 @@
+#include "sync/handle_table.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <new>
+
+#include "abi/status.hpp"
+
+namespace bobbin::sync {
+namespace {
+
+std::unexpected<Error> invalid_handle(Handle handle) {
+  return fail({.kind = ErrorKind::invalid,
+               .status = abi::STATUS_INVALID_HANDLE,
+               .what = "handle " + std::to_string(handle) + " is not open"});
+}
+
+}  // namespace
+
+Error HandleTable::wrong_kind() {
+  return {.kind = ErrorKind::invalid,
+          .status = abi::STATUS_OBJECT_TYPE_MISMATCH,
+          .what = "the handle names an object of another kind"};
+}
+
+HandleTable::Entry* HandleTable::find(Handle handle) {
+  // Windows ignores the two low bits of a handle.
+  const std::size_t index = handle / 4 - 1;
+  return index < entries_.size() && entries_[index].object ? &entries_[index] : nullptr;
+}
+
+Result<Handle> HandleTable::insert(Ref<Object> object, bool inheritable) try {
+  const std::scoped_lock lock(mutex_);
+  if (free_.empty()) {
+    entries_.push_back({std::move(object), inheritable});
+    free_.reserve(entries_.capacity());  // so that closing never needs memory
+    return 4 * entries_.size();
+  }
+  std::ranges::pop_heap(free_, std::greater{});
+  const std::size_t index = free_.back();
+  free_.pop_back();
+  entries_[index] = {std::move(object), inheritable};
+  return 4 * (index + 1);
+} catch (const std::bad_alloc&) {
+  return fail({.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = "no memory for a handle"});
+}
+
+Result<Ref<Object>> HandleTable::get(Handle handle) const {
+  const std::scoped_lock lock(mutex_);
+  const Entry* entry = const_cast<HandleTable*>(this)->find(handle);
+  if (entry == nullptr) return invalid_handle(handle);
+  return entry->object;
+}
+
+Result<void> HandleTable::close(Handle handle) {
+  Ref<Object> last;  // dropped after the lock: a destructor may do anything
+  {
+    const std::scoped_lock lock(mutex_);
+    Entry* entry = find(handle);
+    if (entry == nullptr) return invalid_handle(handle);
+    last = std::move(entry->object);
+    free_.push_back(static_cast<std::size_t>(entry - entries_.data()));
+    std::ranges::push_heap(free_, std::greater{});
+  }
+  last->on_handle_closed();
+  return {};
+}
+
+Result<bool> HandleTable::inheritable(Handle handle) const {
+  const std::scoped_lock lock(mutex_);
+  const Entry* entry = const_cast<HandleTable*>(this)->find(handle);
+  if (entry == nullptr) return invalid_handle(handle);
+  return entry->inheritable;
+}
+
+Result<void> HandleTable::set_inheritable(Handle handle, bool inheritable) {
+  const std::scoped_lock lock(mutex_);
+  Entry* entry = find(handle);
+  if (entry == nullptr) return invalid_handle(handle);
+  entry->inheritable = inheritable;
+  return {};
+}
+
+std::size_t HandleTable::size() const {
+  const std::scoped_lock lock(mutex_);
+  return entries_.size() - free_.size();
+}
+
+}  // namespace bobbin::sync

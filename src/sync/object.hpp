@@ -1,0 +1,132 @@
+// Kernel objects as guests know them: reference-counted things behind handles, some of which can be waited for.
+//
+//   Object      anything a HANDLE can name (file, event, thread, ...)
+//   Waitable    an Object with a signalled state and a list of waiters
+//   Waiter      one thread while it waits; a thread has exactly one
+//
+// All signalled states are guarded by one lock, the dispatcher lock. A wait on many objects is then atomic, and
+// a wait graph can be read consistently. It is held for a few instructions, never while sleeping.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "os/os.hpp"
+
+namespace bobbin::sync {
+
+class Mutex;
+
+enum class Kind : std::uint8_t {
+  event,
+  mutex,
+  semaphore,
+  timer,
+  thread,
+  process,
+  file,
+  pipe,
+  console,
+  directory_search,
+  mapping,
+  completion_port,
+};
+
+/// Intrusively reference-counted base of everything that a handle can name. Starts with one reference.
+class Object {
+ public:
+  explicit Object(Kind kind) : kind_(kind) {}
+  Object(const Object&) = delete;
+  Object& operator=(const Object&) = delete;
+
+  [[nodiscard]] Kind kind() const { return kind_; }
+
+  void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release_reference() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+  [[nodiscard]] std::uint32_t reference_count() const { return references_.load(std::memory_order_relaxed); }
+
+  /// Called each time that a handle to the object is closed, before its reference is dropped.
+  virtual void on_handle_closed() noexcept {}
+
+ protected:
+  virtual ~Object() = default;
+
+ private:
+  std::atomic<std::uint32_t> references_{1};
+  const Kind kind_;
+};
+
+/// An owning pointer to an Object. `Ref<T>::adopt(new T)` takes over the first reference.
+template <class T>
+class Ref {
+ public:
+  Ref() = default;
+  explicit Ref(T* object) : object_(object) {
+    if (object_ != nullptr) object_->add_reference();
+  }
+  [[nodiscard]] static Ref adopt(T* object) {
+    Ref ref;
+    ref.object_ = object;
+    return ref;
+  }
+  Ref(const Ref& other) : Ref(other.object_) {}
+  Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  template <class U>
+    requires std::is_convertible_v<U*, T*>
+  Ref(Ref<U> other) noexcept : object_(other.leak()) {}
+  Ref& operator=(Ref other) noexcept {
+    std::swap(object_, other.object_);
+    return *this;
+  }
+  ~Ref() {
+    if (object_ != nullptr) object_->release_reference();
+  }
+
+  [[nodiscard]] T* get() const { return object_; }
+  [[nodiscard]] T* operator->() const { return object_; }
+  [[nodiscard]] T& operator*() const { return *object_; }
+  [[nodiscard]] explicit operator bool() const { return object_ != nullptr; }
+  /// Gives the reference away without dropping it.
+  [[nodiscard]] T* leak() { return std::exchange(object_, nullptr); }
+
+ private:
+  T* object_ = nullptr;
+};
+
+/// One thread as the wait machinery sees it. Owned by thread::Thread (or a test); lives as long as the thread.
+struct Waiter {
+  std::uint32_t thread_id = 0;
+  /// Raised to 1 under the dispatcher lock when the wait is satisfied; the futex that the thread sleeps on.
+  std::atomic<std::uint32_t> wake{0};
+  /// Set (and `wake` raised) to end an interruptible wait: the thread is being stopped.
+  std::atomic<bool> interrupted{false};
+  /// Head of the chain of mutexes that the thread owns; guarded by the dispatcher lock.
+  Mutex* owned_mutexes = nullptr;
+};
+
+/// An Object that can be waited for. The virtual functions are called under the dispatcher lock.
+class Waitable : public Object {
+ public:
+  using Object::Object;
+
+ protected:
+  friend class DispatcherLock;
+  friend struct WaitAccess;  ///< the wait machinery in dispatcher.cpp
+  struct WaitBlock;
+
+  /// Whether a wait by `who` would be satisfied now.
+  [[nodiscard]] virtual bool signalled(const Waiter& who) const = 0;
+  /// What a satisfied wait changes (auto-reset, count, ownership). True if what was acquired had been abandoned.
+  virtual bool consume(Waiter& /*who*/) { return false; }
+
+  ~Waitable() override = default;
+
+ private:
+  WaitBlock* waiters_ = nullptr;  ///< guarded by the dispatcher lock; first come, first served
+};
+
+}  // namespace bobbin::sync

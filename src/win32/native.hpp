@@ -1,0 +1,122 @@
+// How a C++ function becomes a Windows function.
+//
+// A native is written as an ordinary C++ function with the Windows name and signature, in the file of its API
+// header (fileapi.cpp, synchapi.cpp, ...), inside an anonymous namespace, and listed in that file's table:
+//
+//     BOOL CloseHandle(HANDLE handle) {
+//       auto closed = services().handles.close(handle_value(handle));
+//       return closed ? TRUE : failed(closed.error());
+//     }
+//     const Export kExports[] = {NATIVE(kKernel32, CloseHandle), ...};
+//     std::span<const Export> handleapi_natives() { return kExports; }
+//
+// NATIVE wraps it in an ms_abi entry that opens a NativeScope (a stop request waits for the native to end) and
+// turns bad_alloc into ERROR_NOT_ENOUGH_MEMORY. The guest's import table points straight at that entry.
+// A hot leaf native (no lock, no allocation, no SysV call on its fast path, or ten xmm registers must be saved)
+// is written as an ms_abi function itself and listed with HOT.
+// A function that does only part of its job is listed with PARTIAL and a reason: README and `bobbin doctor`
+// show it, and it says so on stderr, once, when it is called.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <span>
+#include <type_traits>
+
+#include "abi/status.hpp"
+#include "abi/teb.hpp"
+#include "base/error.hpp"
+#include "thread/scope.hpp"
+
+namespace bobbin::win32 {
+
+/// Which DLLs export a name. kKernel32 names are exported by kernelbase as well, as on Windows.
+enum Dll : std::uint16_t {
+  kKernel32 = 1,
+  kNtdll = 2,
+  kAdvapi32 = 4,
+  kUser32 = 8,
+  kWs2_32 = 16,
+};
+
+/// One exported function. `address` has the Windows calling convention.
+struct Export {
+  const char* name;
+  void* address;
+  std::uint16_t dlls;
+  const char* partial = nullptr;  ///< what it does not do, if it does only part of its job
+};
+
+inline void set_last_error(std::uint32_t code) { abi::current_teb()->LastErrorValue = code; }
+
+/// Sets last error from an internal failure; `return failed(x.error());` gives a FALSE, NULL or 0.
+inline int failed(const Error& error) {
+  set_last_error(abi::win32_error(error.status));
+  return 0;
+}
+
+/// Says on stderr, once per name, that a PARTIAL native was called.
+void report_partial(const char* name, const char* what_is_missing);
+
+template <auto Function, std::uint32_t OnNoMemory>
+struct Entry;
+
+template <class R, class... A, R (*Function)(A...), std::uint32_t OnNoMemory>
+struct Entry<Function, OnNoMemory> {
+  BOBBIN_MS_ABI static R call(A... arguments) noexcept {
+    const thread::NativeScope scope(reinterpret_cast<std::uint64_t>(__builtin_return_address(0)),
+                                    reinterpret_cast<std::uint64_t>(__builtin_frame_address(0)) + 16);
+    try {
+      return Function(arguments...);
+    } catch (const std::bad_alloc&) {
+      set_last_error(abi::ERROR_NOT_ENOUGH_MEMORY);
+      if constexpr (!std::is_void_v<R>) {
+        if constexpr (std::is_integral_v<R>) return static_cast<R>(OnNoMemory);
+        else return R{};
+      }
+    }
+  }
+};
+
+/// A string as a template argument.
+template <std::size_t N>
+struct FixedString {
+  char text[N];
+  constexpr FixedString(const char (&from)[N]) { std::copy_n(from, N, text); }
+};
+
+template <auto Function, FixedString Name, FixedString Missing>
+struct PartialEntry;
+
+template <class R, class... A, R (*Function)(A...), FixedString Name, FixedString Missing>
+struct PartialEntry<Function, Name, Missing> {
+  static R announced(A... arguments) {
+    report_partial(Name.text, Missing.text);
+    return Function(arguments...);
+  }
+};
+
+}  // namespace bobbin::win32
+
+/// A kernel32-style function: 0, FALSE or NULL (and last error 8) when memory runs out.
+#define NATIVE(dlls, function) \
+  { #function, reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, 0>::call), dlls }
+/// An ntdll-style function: STATUS_NO_MEMORY when memory runs out.
+#define NT_NATIVE(dlls, function)                                                                           \
+  {                                                                                                        \
+    #function, reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, ::bobbin::abi::STATUS_NO_MEMORY>::call), dlls \
+  }
+/// A leaf that is itself ms_abi.
+#define HOT(dlls, function) \
+  { #function, reinterpret_cast<void*>(&function), dlls }
+/// Does part of its job; `what` says what it leaves out.
+#define PARTIAL(dlls, function, what)                                                                      \
+  {                                                                                                        \
+    #function,                                                                                             \
+        reinterpret_cast<void*>(                                                                           \
+            &::bobbin::win32::Entry<&::bobbin::win32::PartialEntry<&function, #function, what>::announced, \
+                                    0>::call),                                                             \
+        dlls, what                                                                                         \
+  }

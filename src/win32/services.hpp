@@ -1,0 +1,49 @@
+// What natives work with: the rooms below, as the runtime has put them together. One Runtime at a time, so one
+// set of services; natives have no other way to reach state.
+#pragma once
+
+namespace bobbin::sync {
+class HandleTable;
+}
+namespace bobbin::memory {
+class AddressSpace;
+class Heaps;
+}
+namespace bobbin::io {
+class Files;
+}
+namespace bobbin::process {
+class Process;
+}
+namespace bobbin::loader {
+class Loader;
+}
+namespace bobbin::thread {
+class Threads;
+}
+namespace bobbin::nls {
+class Locale;
+}
+
+namespace bobbin::win32 {
+
+struct Services {
+  sync::HandleTable& handles;
+  memory::AddressSpace& memory;
+  memory::Heaps& heaps;
+  io::Files& files;
+  process::Process& process;
+  thread::Threads& threads;
+  loader::Loader& loader;
+};
+
+/// Valid from the first guest instruction to the last.
+[[nodiscard]] inline Services& services();
+void install(Services* services) noexcept;
+
+namespace detail {
+extern Services* g_services;
+}
+inline Services& services() { return *detail::g_services; }
+
+}  // namespace bobbin::win32
