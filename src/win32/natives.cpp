@@ -1,0 +1,14 @@
+#include "win32/natives.hpp"
+
+#include <vector>
+
+namespace bobbin::win32 {
+
+std::span<const std::span<const Export>> all_natives() {
+  // One line per file, sorted, as in natives.hpp.
+  static const std::vector<std::span<const Export>> tables = {
+  };
+  return tables;
+}
+
+}  // namespace bobbin::win32

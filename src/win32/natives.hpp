@@ -1,0 +1,16 @@
+// The tables of natives, one for each file of this room. natives.cpp joins them.
+#pragma once
+
+#include <span>
+
+#include "win32/native.hpp"
+
+namespace bobbin::win32 {
+
+
+// (one line per file, sorted)
+
+/// Every table, in the order of the list above.
+[[nodiscard]] std::span<const std::span<const Export>> all_natives();
+
+}  // namespace bobbin::win32
