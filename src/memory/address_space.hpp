@@ -3,20 +3,28 @@
 //
 // The host has the truth about access; this map adds what the host does not know: which pages belong to one
 // allocation, which are reserved but not committed, and what Windows calls their protection.
+//
+// Every change is made in the same order: what the map needs (and may run out of memory for), then the host's
+// pages (which may fail, and are then put back), then the map, which cannot fail any more. So a failure
+// leaves map and host as they were.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <vector>
+#include <optional>
 
 #include "base/error.hpp"
+#include "memory/page_runs.hpp"
 #include "os/os.hpp"
 
 namespace bobbin::memory {
 
 /// Windows hands out address space in units of 64 KiB.
 inline constexpr std::size_t kAllocationGranularity = 0x10000;
+
+/// Guests have [64 KiB, kAddressLimit); Windows calls its last byte lpMaximumApplicationAddress.
+inline constexpr std::uintptr_t kAddressLimit = 0x7FFF'FFFF'0000;
 
 /// PAGE_* values, as guests write them.
 enum Protect : std::uint32_t {
@@ -41,17 +49,19 @@ struct Region {
   std::byte* base = nullptr;
   std::size_t size = 0;
   State state = State::free;
-  std::uint32_t protect = 0;          ///< 0 unless committed
+  std::uint32_t protect = 0;             ///< 0 if reserved, kNoAccess if free
   std::byte* allocation_base = nullptr;  ///< nullptr if free
   std::uint32_t allocation_protect = 0;
   Type type = Type::private_memory;  ///< meaningful unless free
 };
 
-/// The map. Thread-safe. Addresses and sizes must be page multiples, except where it says they are rounded.
+/// The map. Thread-safe. Addresses and sizes must be page multiples (STATUS_INVALID_PARAMETER otherwise),
+/// except for query(). A range that is not inside one allocation fails with STATUS_MEMORY_NOT_ALLOCATED, a
+/// protection that is no PAGE_* value with STATUS_INVALID_PAGE_PROTECTION.
 class AddressSpace {
  public:
-  AddressSpace();
-  ~AddressSpace();
+  AddressSpace() = default;
+  ~AddressSpace();  ///< releases what was reserved; what was only noted stays
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
 
@@ -63,23 +73,29 @@ class AddressSpace {
   [[nodiscard]] Result<void> commit(void* at, std::size_t size, std::uint32_t protect);
 
   /// Puts pages of a file, copy-on-write, over reserved pages of one allocation (they become committed).
+  /// STATUS_CONFLICTING_ADDRESSES if one of them is committed already.
   [[nodiscard]] Result<void> commit_file(void* at, std::size_t size, int fd, std::uint64_t offset,
                                          std::uint32_t protect);
 
   /// Changes the protection of committed pages of one allocation; hands back the first page's old one.
+  /// STATUS_NOT_COMMITTED if one of them is only reserved.
   [[nodiscard]] Result<std::uint32_t> protect(void* at, std::size_t size, std::uint32_t protect);
 
-  /// Back to reserved. size 0 means the whole allocation, `at` then being its base.
+  /// Back to reserved. size 0 means the whole allocation, `at` then being its base
+  /// (STATUS_FREE_VM_NOT_AT_BASE otherwise). Noted ranges belong to others: STATUS_UNABLE_TO_FREE_VM.
   [[nodiscard]] Result<void> decommit(void* at, std::size_t size);
 
-  /// Frees the whole allocation whose base is `at`.
+  /// Frees the whole allocation whose base is `at` (STATUS_FREE_VM_NOT_AT_BASE, STATUS_UNABLE_TO_FREE_VM as
+  /// above).
   [[nodiscard]] Result<void> release(void* at);
 
-  /// Tells the map of a range that others mapped and will unmap (a thread's stack, a TEB), so that VirtualQuery
-  /// answers for it; `forget` before it goes away. All its pages count as committed.
+  /// Tells the map of a range that others mapped and will unmap (a thread's stack, a TEB), so that
+  /// VirtualQuery answers for it; `forget` before it goes away. All its pages count as committed.
   [[nodiscard]] Result<void> note(void* at, std::size_t size, std::uint32_t protect);
   void forget(void* at) noexcept;
 
+  /// The run of equal pages around `address`, which is rounded down to its page. Memory that only the host
+  /// knows of (our own library, its heap) answers as one foreign allocation, never as free.
   [[nodiscard]] Region query(const void* address) const;
 
   /// How many allocations stand (for leak tests).
@@ -89,9 +105,32 @@ class AddressSpace {
   [[nodiscard]] static std::optional<os::Protection> host_protection(std::uint32_t protect);
 
  private:
-  struct Allocation;
+  struct Allocation {
+    Type type;
+    std::uint32_t protect;
+    bool noted;      ///< mapped by others, who will unmap it
+    PageRuns pages;  ///< protection of each page, 0 while it is only reserved
+  };
+  using Allocations = std::map<std::uintptr_t, Allocation>;
+  /// [start, end) of the allocation at `base`.
+  struct Range {
+    std::uintptr_t base;
+    Allocation* allocation;
+    std::size_t start;
+    std::size_t end;
+    [[nodiscard]] void* host() const { return reinterpret_cast<void*>(base + start); }
+    [[nodiscard]] std::size_t size() const { return end - start; }
+  };
+
+  /// The allocation that holds `address`, or end().
+  [[nodiscard]] Allocations::const_iterator find(std::uintptr_t address) const;
+  [[nodiscard]] Result<Range> locate(void* at, std::size_t size);
+  [[nodiscard]] Result<Range> locate_base(void* at);
+  [[nodiscard]] Result<void> change(const Range& range, std::uint32_t protect);
+  [[nodiscard]] Region query_foreign(std::uintptr_t page) const;
+
   mutable os::Mutex mutex_;
-  std::map<std::uintptr_t, Allocation> allocations_;  ///< guarded by mutex_; by base address
+  Allocations allocations_;  ///< guarded by mutex_; by base address
 };
 
 }  // namespace bobbin::memory

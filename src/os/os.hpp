@@ -51,6 +51,16 @@ void release(void* at, std::size_t size) noexcept;
 [[nodiscard]] void* allocate(std::size_t size) noexcept;
 void deallocate(void* block) noexcept;
 
+/// What the host says about the address: the mapping that holds it, or the gap between two mappings.
+struct HostRange {
+  std::uintptr_t start = 0;
+  std::uintptr_t end = 0;                ///< UINTPTR_MAX after the last mapping
+  std::optional<Protection> protection;  ///< nothing in a gap
+  bool of_file = false;
+};
+/// Reads the host's own list, line by line: microseconds, not nanoseconds. Nothing if the host will not say.
+[[nodiscard]] std::optional<HostRange> host_range(const void* address) noexcept;
+
 /// A file that exists in memory only, grown and written by its owner, mapped by many (map_private).
 class MemoryFile {
  public:
