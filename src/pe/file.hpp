@@ -1,10 +1,11 @@
-// A PE32+ file, parsed: hostile bytes in, checked views out. No system call, no allocation that the file's size
-// does not bound, no trust in any field.
+// A PE32+ file, parsed: hostile bytes in, checked views out. No system call, no allocation that the file's
+// size does not bound, no trust in any field.
 //
-// The same parser reads a file as it lies on disk and an image as it lies in memory; they differ only in how an
-// RVA becomes a position in the bytes (Layout).
+// The same parser reads a file as it lies on disk and an image as it lies in memory; they differ only in how
+// an RVA becomes a position in the bytes (Layout).
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -29,7 +30,8 @@ struct Section {
   Rva rva;
   std::uint32_t virtual_size = 0;  ///< VirtualSize, or SizeOfRawData where that is 0
   FileOffset offset;
-  std::uint32_t raw_size = 0;  ///< bytes to take from the file; never more than virtual_size rounded to a page
+  std::uint32_t raw_size =
+      0;  ///< bytes to take from the file; never more than virtual_size rounded to a page
   std::uint32_t characteristics = 0;
 
   [[nodiscard]] bool readable() const { return (characteristics & 0x40000000u) != 0; }
@@ -49,8 +51,8 @@ struct ImportedSymbol {
 struct ImportedDll {
   std::string_view name;
   std::vector<ImportedSymbol> symbols;
-  Rva descriptor;      ///< of the import or delay-import descriptor
-  Rva module_handle;   ///< delay imports: where the loaded module's base is kept
+  Rva descriptor;     ///< of the import or delay-import descriptor
+  Rva module_handle;  ///< delay imports: where the loaded module's base is kept
 };
 
 /// Where an export leads: into this image, or on to another DLL.
@@ -82,6 +84,23 @@ class Exports {
   std::uint32_t ordinal_base_ = 0;
   std::uint32_t functions_ = 0, function_count_ = 0;
   std::uint32_t names_ = 0, name_ordinals_ = 0, name_count_ = 0;
+
+  /// Whether the names are in ascending order, found out by the first search that needs to know.
+  struct Order {
+    mutable std::atomic<std::uint8_t> known{
+        0};  ///< 0 not yet, 1 sorted, 2 unsorted; no lock: all writers agree
+    Order() = default;
+    Order(const Order& other) : known(other.known.load(std::memory_order_relaxed)) {}
+    Order& operator=(const Order& other) {
+      known.store(other.known.load(std::memory_order_relaxed), std::memory_order_relaxed);
+      return *this;
+    }
+  } order_;
+
+  [[nodiscard]] std::optional<std::string_view> name_at(std::uint32_t position) const;
+  [[nodiscard]] std::optional<std::uint32_t> index_at(std::uint32_t position) const;
+  [[nodiscard]] std::optional<ExportTarget> target_at(std::uint32_t index) const;
+  [[nodiscard]] bool sorted() const;
 };
 
 /// The TLS directory (specification 3.1), its four addresses turned into RVAs and checked against the image.
@@ -96,15 +115,42 @@ struct TlsDirectory {
   std::uint32_t characteristics = 0;
 };
 
+/// The relocation types that PE32+ for x86-64 may hold, and how many bytes each patches.
+enum RelocationType : std::uint8_t {
+  kRelocateHigh = 1,     ///< 2 bytes: bits 16-31 of the delta are added
+  kRelocateLow = 2,      ///< 2 bytes: bits 0-15 of the delta are added
+  kRelocateHighLow = 3,  ///< 4 bytes: bits 0-31 of the delta are added
+  kRelocateDir64 = 10,   ///< 8 bytes: the delta is added
+};
+[[nodiscard]] constexpr std::uint32_t relocation_width(std::uint8_t type) {
+  return type == kRelocateDir64 ? 8 : type == kRelocateHighLow ? 4 : 2;
+}
+
 struct Relocation {
   Rva at;
-  std::uint8_t type = 0;
+  std::uint8_t type = 0;  ///< one of RelocationType
+};
+
+/// A row of the COFF symbol table, which mingw leaves in its images unless they are stripped.
+struct Symbol {
+  std::string_view name;
+  Rva rva;
 };
 
 /// Well-known data directories.
 enum class Directory : std::uint8_t {
-  exports = 0, imports = 1, resources = 2, exceptions = 3, security = 4, relocations = 5, debug = 6,
-  tls = 9, load_config = 10, bound_imports = 11, import_addresses = 12, delay_imports = 13,
+  exports = 0,
+  imports = 1,
+  resources = 2,
+  exceptions = 3,
+  security = 4,
+  relocations = 5,
+  debug = 6,
+  tls = 9,
+  load_config = 10,
+  bound_imports = 11,
+  import_addresses = 12,
+  delay_imports = 13,
 };
 
 struct DirectoryRange {
@@ -132,6 +178,9 @@ struct Header {
   [[nodiscard]] bool relocations_stripped() const { return (characteristics & 0x0001u) != 0; }
 };
 
+/// A section occupies whole pages in memory, whatever its VirtualSize.
+inline constexpr std::uint32_t kPageSize = 4096;
+
 /// A parsed file. Views point into the bytes given to parse(), which must outlive it. Immutable, thread-safe.
 class File {
  public:
@@ -156,20 +205,52 @@ class File {
   /// out, others are an error. Each target lies inside the image.
   [[nodiscard]] Result<std::vector<Relocation>> relocations() const;
 
+  /// Where the function table for unwinding stands: whole entries of 12 bytes, inside the image; size 0 if
+  /// none.
+  [[nodiscard]] Result<DirectoryRange> exceptions() const;
+  /// The COFF symbols that lie in a section. Symbols are for people only, so a broken table is an empty one.
+  /// Layout::file only: symbols are not part of an image in memory.
+  [[nodiscard]] std::vector<Symbol> symbols() const;
+
   /// The bytes at [rva, rva + size), if they have bytes (a section's zero-filled tail has none in a file).
   [[nodiscard]] std::optional<ByteView> at(Rva rva, std::uint32_t size) const;
-  /// A NUL-ended string at rva.
+  /// A T at rva as the program would see it: bytes that the file does not hold, but the image does, are zero.
+  template <class T>
+  [[nodiscard]] std::optional<T> read(Rva rva) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    T value{};
+    if (!copy_to(rva, std::as_writable_bytes(std::span(&value, 1)))) return std::nullopt;
+    return value;
+  }
+  /// Whether all of [rva, rva + size) will stand in memory: in the headers or in sections, with no gap.
+  [[nodiscard]] bool covers(Rva rva, std::uint32_t size) const;
+  /// A NUL-ended string at rva, of at most 4096 bytes.
   [[nodiscard]] std::optional<std::string_view> string_at(Rva rva) const;
   [[nodiscard]] std::optional<FileOffset> offset_of(Rva rva) const;
   [[nodiscard]] ByteView bytes() const { return bytes_; }
+  /// The RVA of an absolute address that the file holds, if that lies inside the image.
+  [[nodiscard]] std::optional<Rva> rva_of(Va address) const;
 
  private:
+  friend class HeaderParser;
+
+  /// What stands at one RVA: `present` bytes from `offset` in bytes_, then zeros until `visible` bytes.
+  struct Extent {
+    std::uint64_t offset = 0;
+    std::uint32_t present = 0;
+    std::uint32_t visible = 0;
+  };
+  [[nodiscard]] std::optional<Extent> extent_at(Rva rva) const;
+  [[nodiscard]] bool copy_to(Rva rva, std::span<std::byte> out) const;
+
   ByteView bytes_;
   std::string name_;
   Layout layout_ = Layout::file;
   Header header_;
   std::vector<Section> sections_;
   std::vector<DirectoryRange> directories_;
+  std::uint32_t symbol_table_ = 0;  ///< file offset; not checked before symbols() is called
+  std::uint32_t symbol_count_ = 0;
 };
 
 }  // namespace bobbin::pe
