@@ -1,0 +1,10 @@
+# Tests that are scripts: what the tree says about itself, and what an installed Bobbin is to others.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+function(bobbin_check name)
+  add_test(NAME check.${name} COMMAND Python3::Interpreter ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(check.${name} PROPERTIES TIMEOUT 120 SKIP_RETURN_CODE 77)
+endfunction()
+
+bobbin_check(rooms scripts/check_rooms.py)
+bobbin_check(rooms.self_test scripts/check_rooms.py --self-test)
