@@ -18,16 +18,27 @@ struct WaitOutcome {
   std::uint32_t index = 0;
 };
 
-/// Waits for any or all of `objects` (1 to 64), consuming what satisfied it. Duplicates are the caller's fault
-/// to refuse. A deadline in the past polls. `interrupted` means that Waiter::interrupted was set: the caller
-/// returns to its native's end, where the stop request is served.
+/// Waits for any or all of `objects` (0 to 64; with none it sleeps), consuming what satisfied it. Duplicates
+/// in a wait for all are the caller's fault to refuse. The caller keeps the objects alive. A deadline in the
+/// past polls. `interrupted` means that Waiter::interrupted was set: the caller returns to its native's end,
+/// where the stop request is served.
 [[nodiscard]] WaitOutcome wait(std::span<Waitable* const> objects, bool all, os::Deadline deadline,
                                Waiter& self);
 
-/// Ends `waiter`'s wait, now or when it next begins one.
+/// The same for one object.
+[[nodiscard]] inline WaitOutcome wait(Waitable& object, os::Deadline deadline, Waiter& self) {
+  Waitable* const one = &object;
+  return wait({&one, 1}, false, deadline, self);
+}
+
+/// Ends `waiter`'s wait, now or when it next has to sleep. Takes no lock: safe in any state of other threads.
 void interrupt(Waiter& waiter) noexcept;
 
-/// RAII for the dispatcher lock; objects change their state under it and then call notify().
+/// The point in time `nanoseconds` from now.
+[[nodiscard]] os::Deadline deadline_after(std::uint64_t nanoseconds) noexcept;
+
+/// RAII for the dispatcher lock; objects change their state under it and then call notify(). Threads that
+/// notify() has satisfied are woken after the lock is let go, so that they do not run into it.
 class DispatcherLock {
  public:
   DispatcherLock() noexcept;
@@ -36,13 +47,27 @@ class DispatcherLock {
   DispatcherLock& operator=(const DispatcherLock&) = delete;
   /// `object` may have become signalled: gives it to waiters, first come, while it stays signalled.
   void notify(Waitable& object) noexcept;
+  /// `object` will become signalled by itself at another time than before: its waiters look again.
+  void rouse(Waitable& object) noexcept;
+
+ private:
+  friend struct Wait;
+  void wake(Waiter& waiter, std::uint32_t why) noexcept;
+
+  static constexpr std::size_t kPostponed = 8;  ///< more sleepers than these are woken under the lock
+  Waiter* postponed_[kPostponed];
+  std::size_t postponed_count_ = 0;
 };
 
 class Event final : public Waitable {
  public:
-  Event(bool manual_reset, bool signalled) : Waitable(sync::Kind::event), manual_(manual_reset), set_(signalled) {}
-  void set() noexcept;
-  void reset() noexcept;
+  Event(bool manual_reset, bool signalled)
+      : Waitable(sync::Kind::event), manual_(manual_reset), set_(signalled) {}
+  /// Both hand back whether it was set before.
+  bool set() noexcept;
+  bool reset() noexcept;
+  /// Satisfies who waits now, then resets.
+  void pulse() noexcept;
 
  private:
   bool signalled(const Waiter&) const override { return set_; }
@@ -86,12 +111,37 @@ class Mutex final : public Waitable {
  private:
   bool signalled(const Waiter& who) const override { return owner_ == nullptr || owner_ == &who; }
   bool consume(Waiter& who) override;
+  Waiter* owner() const override { return owner_; }
   ~Mutex() override;
+  void link(Waiter& owner) noexcept;
+  void unlink() noexcept;
   Waiter* owner_ = nullptr;  ///< guarded by the dispatcher lock, as are the rest
   std::uint32_t recursion_ = 0;
   bool abandoned_ = false;
   Mutex* next_owned_ = nullptr;  ///< chain of Waiter::owned_mutexes
   Mutex* previous_owned_ = nullptr;
+};
+
+/// Becomes signalled at a point in time, once or again and again. No thread keeps it: whoever waits for a
+/// timer sleeps no longer than until it is due, and looks.
+class Timer final : public Waitable {
+ public:
+  explicit Timer(bool manual_reset) : Waitable(sync::Kind::timer), manual_(manual_reset) {}
+  /// Not signalled from now on until `due` (monotonic nanoseconds), then every `period` nanoseconds if not 0.
+  void set(std::uint64_t due, std::uint64_t period) noexcept;
+  /// Never due; keeps its signalled state.
+  void cancel() noexcept;
+
+ private:
+  bool signalled(const Waiter&) const override;
+  bool consume(Waiter&) override;
+  os::Deadline due() const override { return due_; }
+  void come_due() override;
+  const bool manual_;
+  bool set_ = false;  ///< guarded by the dispatcher lock, as are the rest: signalled, whatever due_ says
+  // due_ in the past means signalled too: nobody has looked yet
+  os::Deadline due_;
+  std::uint64_t period_ = 0;
 };
 
 }  // namespace bobbin::sync

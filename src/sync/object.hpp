@@ -1,11 +1,12 @@
-// Kernel objects as guests know them: reference-counted things behind handles, some of which can be waited for.
+// Kernel objects as guests know them: reference-counted things behind handles, some of which can be waited
+// for.
 //
 //   Object      anything a HANDLE can name (file, event, thread, ...)
 //   Waitable    an Object with a signalled state and a list of waiters
 //   Waiter      one thread while it waits; a thread has exactly one
 //
-// All signalled states are guarded by one lock, the dispatcher lock. A wait on many objects is then atomic, and
-// a wait graph can be read consistently. It is held for a few instructions, never while sleeping.
+// All signalled states are guarded by one lock, the dispatcher lock. A wait on many objects is then atomic,
+// and a wait graph can be read consistently. It is held for a few instructions, never while sleeping.
 #pragma once
 
 #include <atomic>
@@ -18,6 +19,7 @@
 namespace bobbin::sync {
 
 class Mutex;
+struct Wait;
 
 enum class Kind : std::uint8_t {
   event,
@@ -97,15 +99,21 @@ class Ref {
   T* object_ = nullptr;
 };
 
-/// One thread as the wait machinery sees it. Owned by thread::Thread (or a test); lives as long as the thread.
+/// One thread as the wait machinery sees it. Owned by thread::Thread (or a test); lives as long as the
+/// thread.
 struct Waiter {
   std::uint32_t thread_id = 0;
-  /// Raised to 1 under the dispatcher lock when the wait is satisfied; the futex that the thread sleeps on.
+  /// The futex that the thread sleeps on: not 0 when there is something for it to look at. Every wait
+  /// of ours sleeps here (also those on guest locks), so one word is enough to stop a thread in any of them.
   std::atomic<std::uint32_t> wake{0};
-  /// Set (and `wake` raised) to end an interruptible wait: the thread is being stopped.
+  /// Set (and `wake` raised) to end an interruptible wait: the thread is being stopped. sync::interrupt()
+  /// sets it; who carries on after all (a suspended thread that is resumed) clears it.
   std::atomic<bool> interrupted{false};
   /// Head of the chain of mutexes that the thread owns; guarded by the dispatcher lock.
   Mutex* owned_mutexes = nullptr;
+  /// The wait on objects that the thread is in, or nullptr; guarded by the dispatcher lock. Together with
+  /// Waitable::owner() this is the graph of who waits for whom.
+  Wait* waiting = nullptr;
 };
 
 /// An Object that can be waited for. The virtual functions are called under the dispatcher lock.
@@ -115,18 +123,26 @@ class Waitable : public Object {
 
  protected:
   friend class DispatcherLock;
-  friend struct WaitAccess;  ///< the wait machinery in dispatcher.cpp
+  friend struct Wait;  ///< the wait machinery in dispatcher.cpp
   struct WaitBlock;
 
   /// Whether a wait by `who` would be satisfied now.
   [[nodiscard]] virtual bool signalled(const Waiter& who) const = 0;
-  /// What a satisfied wait changes (auto-reset, count, ownership). True if what was acquired had been abandoned.
+  /// What a satisfied wait changes (auto-reset, count, ownership). True if what was acquired had been
+  /// abandoned.
   virtual bool consume(Waiter& /*who*/) { return false; }
+  /// When the object will become signalled by itself (a timer); waiters then look again at that time.
+  [[nodiscard]] virtual os::Deadline due() const { return std::nullopt; }
+  /// That time has come: becomes signalled, and due() moves on.
+  virtual void come_due() {}
+  /// The thread that alone can signal the object, if there is one.
+  [[nodiscard]] virtual Waiter* owner() const { return nullptr; }
 
   ~Waitable() override = default;
 
  private:
-  WaitBlock* waiters_ = nullptr;  ///< guarded by the dispatcher lock; first come, first served
+  WaitBlock* first_waiter_ = nullptr;  ///< guarded by the dispatcher lock; first come, first served
+  WaitBlock* last_waiter_ = nullptr;   ///< guarded by the dispatcher lock
 };
 
 }  // namespace bobbin::sync

@@ -1,0 +1,368 @@
+// How a wait works.
+//
+// A thread that must wait leaves one WaitBlock in the queue of each object that it waits for, lets the
+// dispatcher lock go, and sleeps on its own futex word. Whoever signals an object walks that object's queue
+// from the front, and for each wait that this completes does everything in its stead: consumes (an auto-reset
+// event is handed over, never up for grabs), takes its blocks out of all queues, writes the outcome, raises
+// `wake`. The woken thread only reads the outcome; it needs no lock.
+//
+//     Waitable ---first_waiter_---> WaitBlock --next--> WaitBlock ...      one queue for each object
+//                                       |                   |
+//                                       v                   v
+//                                     Wait                Wait             one for each sleeping thread
+//
+// `wake` may also be raised without a completed wait (interrupt(), a timer that was set again): the sleeper
+// then takes the lock and looks for itself.
+#include "sync/dispatcher.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "abi/status.hpp"
+
+namespace bobbin::sync {
+namespace {
+
+constinit os::Mutex g_dispatcher;
+
+// Bits of Waiter::wake.
+constexpr std::uint32_t kLook = 1;  ///< something changed: take the lock and look
+constexpr std::uint32_t kDone = 2;  ///< the wait is complete, its outcome written
+
+using Outcome = WaitOutcome::Kind;
+
+/// The earlier of two points in time, where none is for ever.
+os::Deadline earlier(os::Deadline a, os::Deadline b) {
+  if (!a || !b) return a ? a : b;
+  return std::min(*a, *b);
+}
+
+bool passed(os::Deadline deadline) { return deadline && *deadline <= os::monotonic_now(); }
+
+}  // namespace
+
+os::Deadline deadline_after(std::uint64_t nanoseconds) noexcept {
+  const std::uint64_t now = os::monotonic_now();
+  // The host's clock is a signed count; a time beyond it is centuries away.
+  constexpr std::uint64_t kFarthest = std::uint64_t{1} << 62;
+  if (nanoseconds >= kFarthest - now) return std::nullopt;
+  return now + nanoseconds;
+}
+
+// ---- the lock --------------------------------------------------------------------------------------------
+
+DispatcherLock::DispatcherLock() noexcept { g_dispatcher.lock(); }
+
+DispatcherLock::~DispatcherLock() {
+  g_dispatcher.unlock();
+  // A thread may be gone by now; a wake on memory that is no futex any more is harmless, and nothing else of
+  // the Waiter is touched.
+  for (std::size_t i = 0; i < postponed_count_; ++i) os::futex_wake(postponed_[i]->wake, 1);
+}
+
+void DispatcherLock::wake(Waiter& waiter, std::uint32_t why) noexcept {
+  waiter.wake.fetch_or(why,
+                       std::memory_order_release);  // with kDone, the thread and its Wait may be gone now
+  if (postponed_count_ < kPostponed) {
+    postponed_[postponed_count_++] = &waiter;
+  } else {
+    os::futex_wake(waiter.wake, 1);
+  }
+}
+
+// ---- waits -----------------------------------------------------------------------------------------------
+
+struct Waitable::WaitBlock {
+  Wait* wait;
+  Waitable* object;
+  WaitBlock* next;  ///< guarded by the dispatcher lock, as is previous
+  WaitBlock* previous;
+};
+
+/// One wait of one thread, on its stack. All fields are guarded by the dispatcher lock until kDone is seen.
+struct Wait {
+  using Block = Waitable::WaitBlock;
+
+  Waiter& self;
+  const std::span<Waitable* const> objects;
+  const bool all;
+  const os::Deadline deadline;
+  WaitOutcome outcome{};
+  Block* blocks = nullptr;            ///< one for each object; nullptr while the thread is in no queue
+  os::Deadline until = std::nullopt;  ///< when to look again without being woken
+
+  /// Consumes and sets `outcome` if the objects' states allow it.
+  bool try_satisfy();
+  void enqueue(Block* storage);
+  /// Whether the wait has ended; if not, the thread may sleep.
+  bool over(DispatcherLock& lock);
+  /// Sleeps until there is something to look at. True if that is a complete wait.
+  bool sleep() const;
+
+  /// Completes the waits in `object`'s queue that its state allows.
+  static void serve_queue(Waitable& object, DispatcherLock& lock);
+  /// Makes the threads in `object`'s queue look again when to wake up by themselves.
+  static void rouse_queue(Waitable& object, DispatcherLock& lock);
+
+ private:
+  bool try_satisfy_any();
+  bool try_satisfy_all();
+  void dequeue();
+  /// Gives timers that have come due to whom they belong, which may be us.
+  void poll_timers(DispatcherLock& lock);
+  [[nodiscard]] os::Deadline next_due() const;
+};
+
+bool Wait::try_satisfy_any() {
+  for (std::uint32_t i = 0; i < objects.size(); ++i) {
+    if (!objects[i]->signalled(self)) continue;
+    outcome = {objects[i]->consume(self) ? Outcome::abandoned : Outcome::satisfied, i};
+    return true;
+  }
+  return false;
+}
+
+bool Wait::try_satisfy_all() {
+  if (!std::ranges::all_of(objects, [&](const Waitable* object) { return object->signalled(self); }))
+    return false;
+  outcome = {Outcome::satisfied, 0};
+  for (Waitable* object : objects) {
+    if (object->consume(self)) outcome.kind = Outcome::abandoned;
+  }
+  return true;
+}
+
+bool Wait::try_satisfy() {
+  if (objects.empty()) return false;
+  return all ? try_satisfy_all() : try_satisfy_any();
+}
+
+void Wait::enqueue(Block* storage) {
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    Waitable& object = *objects[i];
+    Block* block = new (storage + i) Block{this, &object, nullptr, object.last_waiter_};
+    (object.last_waiter_ != nullptr ? object.last_waiter_->next : object.first_waiter_) = block;
+    object.last_waiter_ = block;
+  }
+  blocks = storage;
+  self.waiting = this;
+}
+
+void Wait::dequeue() {
+  for (std::size_t i = 0; i < objects.size(); ++i) {
+    const Block& block = blocks[i];
+    (block.previous != nullptr ? block.previous->next : block.object->first_waiter_) = block.next;
+    (block.next != nullptr ? block.next->previous : block.object->last_waiter_) = block.previous;
+  }
+  blocks = nullptr;
+  self.waiting = nullptr;
+}
+
+void Wait::serve_queue(Waitable& object, DispatcherLock& lock) {
+  Block* block = object.first_waiter_;
+  while (block != nullptr) {
+    Wait& wait = *block->wait;
+    // What is not there for this thread is not there for those behind it either. (A mutex is always there for
+    // its owner, but it is notified only when it has none.)
+    if (!object.signalled(wait.self)) return;
+    do block = block->next;
+    while (block != nullptr && block->wait == &wait);  // the same object twice stands side by side
+    if (!wait.try_satisfy()) continue;
+    wait.dequeue();
+    lock.wake(wait.self, kDone);
+  }
+}
+
+void Wait::rouse_queue(Waitable& object, DispatcherLock& lock) {
+  for (Block* block = object.first_waiter_; block != nullptr; block = block->next) {
+    lock.wake(block->wait->self, kLook);
+  }
+}
+
+void Wait::poll_timers(DispatcherLock& lock) {
+  for (Waitable* object : objects) {
+    if (!passed(object->due())) continue;
+    object->come_due();
+    serve_queue(*object, lock);
+    if (blocks == nullptr) return;
+  }
+}
+
+os::Deadline Wait::next_due() const {
+  os::Deadline due;
+  for (const Waitable* object : objects) due = earlier(due, object->due());
+  return due;
+}
+
+bool Wait::over(DispatcherLock& lock) {
+  if (blocks != nullptr) poll_timers(lock);
+  if (blocks == nullptr) return true;
+  self.wake.store(0);
+  const bool interrupted = self.interrupted.load();
+  if (interrupted || passed(deadline)) {
+    dequeue();
+    outcome = {interrupted ? Outcome::interrupted : Outcome::timed_out, 0};
+    return true;
+  }
+  until = earlier(deadline, next_due());
+  return false;
+}
+
+bool Wait::sleep() const {
+  std::uint32_t wake = 0;
+  while ((wake = self.wake.load(std::memory_order_acquire)) == 0) {
+    if (os::futex_wait(self.wake, 0, until) == os::WaitResult::timed_out) return false;
+  }
+  return (wake & kDone) != 0;
+}
+
+WaitOutcome wait(std::span<Waitable* const> objects, bool all, os::Deadline deadline, Waiter& self) {
+  // Raw storage: a wait on one object must not pay for 64 blocks.
+  alignas(Wait::Block) std::byte storage[kMaximumWaitObjects * sizeof(Wait::Block)];
+  Wait wait{.self = self, .objects = objects, .all = all, .deadline = deadline};
+  {
+    DispatcherLock lock;
+    if (wait.try_satisfy()) return wait.outcome;
+    if (deadline && *deadline == 0) return {Outcome::timed_out, 0};
+    wait.enqueue(reinterpret_cast<Wait::Block*>(storage));
+    if (wait.over(lock)) return wait.outcome;
+  }
+  while (!wait.sleep()) {
+    DispatcherLock lock;
+    if (wait.over(lock)) break;
+  }
+  return wait.outcome;
+}
+
+void interrupt(Waiter& waiter) noexcept {
+  waiter.interrupted.store(true);
+  waiter.wake.fetch_or(kLook);
+  os::futex_wake(waiter.wake, 1);
+}
+
+void DispatcherLock::notify(Waitable& object) noexcept { Wait::serve_queue(object, *this); }
+
+void DispatcherLock::rouse(Waitable& object) noexcept { Wait::rouse_queue(object, *this); }
+
+// ---- objects ---------------------------------------------------------------------------------------------
+
+bool Event::set() noexcept {
+  DispatcherLock lock;
+  const bool before = std::exchange(set_, true);
+  if (!before) lock.notify(*this);
+  return before;
+}
+
+bool Event::reset() noexcept {
+  const DispatcherLock lock;
+  return std::exchange(set_, false);
+}
+
+void Event::pulse() noexcept {
+  DispatcherLock lock;
+  set_ = true;
+  lock.notify(*this);
+  set_ = false;
+}
+
+Result<std::int32_t> Semaphore::release(std::int32_t count) {
+  DispatcherLock lock;
+  if (count <= 0 || count > maximum_ - count_) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = count <= 0 ? abi::STATUS_INVALID_PARAMETER : abi::STATUS_SEMAPHORE_LIMIT_EXCEEDED,
+                 .what = "a semaphore's count would pass its maximum"});
+  }
+  const std::int32_t before = count_;
+  count_ += count;
+  lock.notify(*this);
+  return before;
+}
+
+Mutex::Mutex(Waiter* owner) : Waitable(sync::Kind::mutex) {
+  if (owner == nullptr) return;
+  const DispatcherLock lock;
+  consume(*owner);
+}
+
+Mutex::~Mutex() {
+  const DispatcherLock lock;
+  if (owner_ != nullptr) unlink();
+}
+
+void Mutex::link(Waiter& owner) noexcept {
+  owner_ = &owner;
+  previous_owned_ = nullptr;
+  next_owned_ = owner.owned_mutexes;
+  if (next_owned_ != nullptr) next_owned_->previous_owned_ = this;
+  owner.owned_mutexes = this;
+}
+
+void Mutex::unlink() noexcept {
+  (previous_owned_ != nullptr ? previous_owned_->next_owned_ : owner_->owned_mutexes) = next_owned_;
+  if (next_owned_ != nullptr) next_owned_->previous_owned_ = previous_owned_;
+  owner_ = nullptr;
+}
+
+bool Mutex::consume(Waiter& who) {
+  if (owner_ == nullptr) link(who);
+  ++recursion_;
+  return std::exchange(abandoned_, false);
+}
+
+Result<void> Mutex::release(Waiter& self) {
+  DispatcherLock lock;
+  if (owner_ != &self) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = abi::STATUS_MUTANT_NOT_OWNED,
+                 .what = "a mutex was released by a thread that does not own it"});
+  }
+  if (--recursion_ == 0) {
+    unlink();
+    lock.notify(*this);
+  }
+  return {};
+}
+
+void Mutex::abandon_all(Waiter& dead) noexcept {
+  DispatcherLock lock;
+  while (Mutex* mutex = dead.owned_mutexes) {
+    mutex->unlink();
+    mutex->recursion_ = 0;
+    mutex->abandoned_ = true;
+    lock.notify(*mutex);
+  }
+}
+
+bool Timer::signalled(const Waiter&) const { return set_ || passed(due_); }
+
+bool Timer::consume(Waiter&) {
+  if (!set_) come_due();
+  set_ = manual_;
+  return false;
+}
+
+void Timer::come_due() {
+  set_ = true;
+  if (period_ == 0) {
+    due_ = std::nullopt;
+  } else {  // ticks that nobody waited for are one tick
+    due_ = *due_ + (1 + (os::monotonic_now() - *due_) / period_) * period_;
+  }
+}
+
+void Timer::set(std::uint64_t due, std::uint64_t period) noexcept {
+  DispatcherLock lock;
+  set_ = false;
+  due_ = due;
+  period_ = period;
+  lock.rouse(*this);
+}
+
+void Timer::cancel() noexcept {
+  const DispatcherLock lock;
+  set_ = set_ || passed(due_);
+  due_ = std::nullopt;
+  period_ = 0;
+}
+
+}  // namespace bobbin::sync
