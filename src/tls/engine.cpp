@@ -1,0 +1,69 @@
+#include "tls/engine.hpp"
+
+#include "tls/engine_impl.hpp"
+
+namespace bobbin::tls {
+
+abi::TEB& teb_of(ThreadRecord& record) { return record.teb; }
+
+Reservation::~Reservation() {
+  if (engine_ != nullptr) engine_->cancel(index_);
+}
+
+Result<std::unique_ptr<Engine>> Engine::create(const Options& options, std::span<abi::ULONG> low,
+                                               std::span<abi::ULONG> high) {
+  if (options.growth == Growth::swap) {
+    return fail({.kind = ErrorKind::unsupported,
+                 .status = abi::STATUS_NOT_IMPLEMENTED,
+                 .what = "TLS growth by swapping vectors",
+                 .advice = "use growth in place"});
+  }
+  auto threads = Threads::create();
+  if (!threads) return propagate(threads);
+  auto modules = InPlace::create(options, **threads);
+  if (!modules) return propagate(modules);
+  Slots slots(low, high, **threads);
+  return std::unique_ptr<Engine>(
+      new Engine(std::make_unique<Impl>(std::move(*threads), std::move(*modules), slots)));
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+Result<ThreadRecord*> Engine::create_thread() { return impl_->threads->take(); }
+
+Result<void> Engine::attach_thread(ThreadRecord& record) { return impl_->modules->attach(record); }
+
+void Engine::detach_thread(ThreadRecord& record) noexcept {
+  impl_->modules->detach(record);
+  impl_->slots.drop_expansion(record.teb);
+}
+
+void Engine::destroy_thread(ThreadRecord* record) noexcept {
+  detach_thread(*record);
+  impl_->threads->give_back(*record);
+}
+
+Result<Reservation> Engine::prepare_module(const Template& module) {
+  auto index = impl_->modules->prepare(module);
+  if (!index) return propagate(index);
+  return Reservation(*this, *index);
+}
+
+std::uint32_t Engine::commit_module(Reservation&& reservation) noexcept {
+  reservation.engine_ = nullptr;
+  impl_->modules->commit(reservation.index_);
+  return reservation.index_;
+}
+
+void Engine::cancel(std::uint32_t index) noexcept { impl_->modules->cancel(index); }
+
+void Engine::release_module(std::uint32_t index) noexcept { impl_->modules->release(index); }
+
+Result<std::uint32_t> Engine::allocate_slot(abi::TEB& caller) { return impl_->slots.allocate(caller); }
+
+bool Engine::free_slot(std::uint32_t index) noexcept { return impl_->slots.free(index); }
+
+Result<void> Engine::make_expansion_slots(abi::TEB& teb) { return impl_->slots.make_expansion(teb); }
+
+}  // namespace bobbin::tls

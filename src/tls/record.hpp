@@ -1,0 +1,52 @@
+// The pages that belong to one thread and that it touches all the time, as one struct: what stands beside
+// what decides what a thread costs. engine.hpp draws the picture.
+//
+// Records of many threads lie side by side in slabs. The stride is an odd number of pages on purpose: with a
+// power of two, the same cell of all threads falls into a few sets of the TLB, and a walk over a thousand
+// threads (TlsFree, module load) misses it every time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "abi/teb.hpp"
+#include "os/os.hpp"
+
+namespace bobbin::tls {
+
+/// Entries of a thread's vector: the largest number of modules with TLS.
+inline constexpr std::uint32_t kVectorCapacity = 2046;
+
+inline constexpr std::size_t kRecordSize = 9 * os::kPageSize;
+
+/// The 16 bytes before vector[0], as Windows lays them out (specification 1.5).
+struct VectorHeader {
+  std::uint64_t length;  ///< entries of the vector; readable at vector[-2]
+  void* next_retired;    ///< chains replaced vectors; unused while a vector is live
+};
+
+struct ThreadRecord {
+  abi::TEB teb;
+
+  // What the engine remembers about the thread; in the rest of the TEB's second page.
+  std::byte* views;        ///< this thread's view of the template file, or null; see views.hpp
+  ThreadRecord* next;      ///< chains pooled records, or those a step must undo; guarded by the threads lock
+  std::uint32_t position;  ///< where the engine's list of threads names this record; same lock
+  std::uint32_t blocks_end;  ///< offset in the record up to which blocks have been written: zeroed on return
+  std::uint32_t entries;     ///< vector entries that may be non-null, counted from 0: zeroed on return
+  bool attached;             ///< has blocks; written by its own thread under the shared modules lock
+
+  /// Small blocks, at the same offsets in every record.
+  alignas(64) std::byte blocks[5 * os::kPageSize - 0x18C0];
+
+  VectorHeader header;
+  void* vector[kVectorCapacity];
+};
+
+inline constexpr std::size_t kBlocksBegin = offsetof(ThreadRecord, blocks);
+inline constexpr std::size_t kBlocksEnd = offsetof(ThreadRecord, header);
+
+static_assert(kBlocksBegin == 0x18C0 && kBlocksEnd == 5 * os::kPageSize);
+static_assert(sizeof(ThreadRecord) == kRecordSize && sizeof(VectorHeader) == 16);
+
+}  // namespace bobbin::tls
