@@ -72,6 +72,7 @@ function(bobbin_unit_tests)
       add_executable(${room}_test ${tests})
       bobbin_flags(${room}_test)
       target_link_libraries(${room}_test PRIVATE bobbin_${room} GTest::gtest_main)
+      include(${CMAKE_SOURCE_DIR}/src/${room}/tests.cmake OPTIONAL)  # what only this room's tests need
       gtest_discover_tests(${room}_test TEST_PREFIX ${room}. PROPERTIES TIMEOUT 120)
     endif()
   endforeach()
