@@ -25,10 +25,6 @@ namespace {
 
 constinit os::Mutex g_dispatcher;
 
-// Bits of Waiter::wake.
-constexpr std::uint32_t kLook = 1;  ///< something changed: take the lock and look
-constexpr std::uint32_t kDone = 2;  ///< the wait is complete, its outcome written
-
 using Outcome = WaitOutcome::Kind;
 
 /// The earlier of two points in time, where none is for ever.
@@ -70,6 +66,14 @@ void DispatcherLock::wake(Waiter& waiter, std::uint32_t why) noexcept {
   }
 }
 
+bool Waiter::sleep(os::Deadline until) noexcept {
+  std::uint32_t seen = 0;
+  while ((seen = wake.load(std::memory_order_acquire)) == 0) {
+    if (os::futex_wait(wake, 0, until) == os::WaitResult::timed_out) return false;
+  }
+  return (seen & kDone) != 0;
+}
+
 // ---- waits -----------------------------------------------------------------------------------------------
 
 struct Waitable::WaitBlock {
@@ -96,9 +100,6 @@ struct Wait {
   void enqueue(Block* storage);
   /// Whether the wait has ended; if not, the thread may sleep.
   bool over(DispatcherLock& lock);
-  /// Sleeps until there is something to look at. True if that is a complete wait.
-  bool sleep() const;
-
   /// Completes the waits in `object`'s queue that its state allows.
   static void serve_queue(Waitable& object, DispatcherLock& lock);
   /// Makes the threads in `object`'s queue look again when to wake up by themselves.
@@ -169,13 +170,13 @@ void Wait::serve_queue(Waitable& object, DispatcherLock& lock) {
     while (block != nullptr && block->wait == &wait);  // the same object twice stands side by side
     if (!wait.try_satisfy()) continue;
     wait.dequeue();
-    lock.wake(wait.self, kDone);
+    lock.wake(wait.self, Waiter::kDone);
   }
 }
 
 void Wait::rouse_queue(Waitable& object, DispatcherLock& lock) {
   for (Block* block = object.first_waiter_; block != nullptr; block = block->next) {
-    lock.wake(block->wait->self, kLook);
+    lock.wake(block->wait->self, Waiter::kLook);
   }
 }
 
@@ -208,14 +209,6 @@ bool Wait::over(DispatcherLock& lock) {
   return false;
 }
 
-bool Wait::sleep() const {
-  std::uint32_t wake = 0;
-  while ((wake = self.wake.load(std::memory_order_acquire)) == 0) {
-    if (os::futex_wait(self.wake, 0, until) == os::WaitResult::timed_out) return false;
-  }
-  return (wake & kDone) != 0;
-}
-
 WaitOutcome wait(std::span<Waitable* const> objects, bool all, os::Deadline deadline, Waiter& self) {
   // Raw storage: a wait on one object must not pay for 64 blocks.
   alignas(Wait::Block) std::byte storage[kMaximumWaitObjects * sizeof(Wait::Block)];
@@ -227,7 +220,7 @@ WaitOutcome wait(std::span<Waitable* const> objects, bool all, os::Deadline dead
     wait.enqueue(reinterpret_cast<Wait::Block*>(storage));
     if (wait.over(lock)) return wait.outcome;
   }
-  while (!wait.sleep()) {
+  while (!self.sleep(wait.until)) {
     DispatcherLock lock;
     if (wait.over(lock)) break;
   }
@@ -236,7 +229,7 @@ WaitOutcome wait(std::span<Waitable* const> objects, bool all, os::Deadline dead
 
 void interrupt(Waiter& waiter) noexcept {
   waiter.interrupted.store(true);
-  waiter.wake.fetch_or(kLook);
+  waiter.wake.fetch_or(Waiter::kLook);
   os::futex_wake(waiter.wake, 1);
 }
 

@@ -102,18 +102,32 @@ class Ref {
 /// One thread as the wait machinery sees it. Owned by thread::Thread (or a test); lives as long as the
 /// thread.
 struct Waiter {
+  /// Bits of `wake`.
+  static constexpr std::uint32_t kLook = 1;  ///< something changed: take the lock and look
+  static constexpr std::uint32_t kDone = 2;  ///< the wait is complete, its outcome written
+
   std::uint32_t thread_id = 0;
-  /// The futex that the thread sleeps on: not 0 when there is something for it to look at. Every wait
-  /// of ours sleeps here (also those on guest locks), so one word is enough to stop a thread in any of them.
+  /// The futex that the thread sleeps on: not 0 when there is something for it to look at. Every wait of ours
+  /// sleeps here (also those on guest locks), so one word is enough to stop a thread in any of them.
   std::atomic<std::uint32_t> wake{0};
-  /// Set (and `wake` raised) to end an interruptible wait: the thread is being stopped. sync::interrupt()
-  /// sets it; who carries on after all (a suspended thread that is resumed) clears it.
+  /// Set (and `wake` raised) to end an interruptible wait: the thread is being stopped. By sync::interrupt().
   std::atomic<bool> interrupted{false};
   /// Head of the chain of mutexes that the thread owns; guarded by the dispatcher lock.
   Mutex* owned_mutexes = nullptr;
   /// The wait on objects that the thread is in, or nullptr; guarded by the dispatcher lock. Together with
   /// Waitable::owner() this is the graph of who waits for whom.
   Wait* waiting = nullptr;
+  /// The guest's lock or word that the thread is parked at (parking.hpp), or nullptr; written under that
+  /// address' bucket lock.
+  std::atomic<const void*> parked_at{nullptr};
+
+  /// Whether another thread has completed the wait. Sleeps until there is something to look at or `until`.
+  [[nodiscard]] bool sleep(os::Deadline until) noexcept;
+  /// Called by the thread itself, under the lock that guards the wait: there is nothing to look at so far.
+  void settle() noexcept {
+    wake.store(0);
+    if (interrupted.load()) wake.fetch_or(kLook);  // in this order, or an interruption in between is lost
+  }
 };
 
 /// An Object that can be waited for. The virtual functions are called under the dispatcher lock.
