@@ -42,7 +42,8 @@ Result<Handle> HandleTable::insert(Ref<Object> object, bool inheritable) try {
   entries_[index] = {std::move(object), inheritable};
   return 4 * (index + 1);
 } catch (const std::bad_alloc&) {
-  return fail({.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = "no memory for a handle"});
+  return fail(
+      {.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = "no memory for a handle"});
 }
 
 Result<Ref<Object>> HandleTable::get(Handle handle) const {

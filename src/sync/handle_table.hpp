@@ -14,7 +14,8 @@ namespace bobbin::sync {
 /// natives that accept them translate them first.
 using Handle = std::uintptr_t;
 
-/// The process's one table of handles. Thread-safe. Lowest free value is reused, as guests observe on Windows.
+/// The process's one table of handles. Thread-safe. Lowest free value is reused, as guests observe on
+/// Windows.
 class HandleTable {
  public:
   /// Names `object` by a new handle, which shares ownership of it. Fails only when memory runs out.
@@ -50,8 +51,8 @@ class HandleTable {
   [[nodiscard]] Entry* find(Handle handle);
 
   mutable os::Mutex mutex_;
-  std::vector<Entry> entries_;       ///< guarded by mutex_; entry i is handle 4 * (i + 1)
-  std::vector<std::size_t> free_;    ///< guarded by mutex_; min-heap of unused indices
+  std::vector<Entry> entries_;     ///< guarded by mutex_; entry i is handle 4 * (i + 1)
+  std::vector<std::size_t> free_;  ///< guarded by mutex_; min-heap of unused indices
 };
 
 }  // namespace bobbin::sync
