@@ -1,0 +1,5 @@
+#include "guest.h"
+
+__declspec(dllexport) int without_tls(void) { return 3; }
+
+DLL_ENTRY() { return TRUE; }

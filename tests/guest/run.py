@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Runs one guest program, under bobbin or under Wine, and compares what it prints with its transcript.
+
+A transcript is compared verbatim (a CR before LF is dropped: the C runtimes write text that way). It states what
+Windows does. Wine is run as a second opinion; where it is known to do something else, wine_differences.json names
+the program with the reason, and expected.wine.txt beside the transcript may say what Wine prints instead.
+
+A program that hangs is shown with what it printed so far and, under bobbin, with what each of its threads waits
+for in the kernel; then it is killed. Exit code 0 is a pass, 1 a failure, 77 "not run" (CTest shows it as skipped).
+"""
+import argparse
+import difflib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+
+SKIPPED = 77
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+# ---- Wine ----------------------------------------------------------------------------------------------------
+
+def find_tool(*names):
+    for name in names:
+        found = shutil.which(name) or shutil.which(name, path="/usr/lib/wine")
+        if found:
+            return found
+    return None
+
+
+def wine_environment(prefix):
+    environment = dict(os.environ, WINEPREFIX=str(prefix), WINEDEBUG="-all",
+                       WINEDLLOVERRIDES="mscoree,mshtml,winemenubuilder.exe=")
+    environment.pop("DISPLAY", None)
+    return environment
+
+
+def call_wine(command, prefix):
+    """Without our output: the server and the services outlive the call, and would hold CTest's pipe open."""
+    return subprocess.run(command, env=wine_environment(prefix), check=False, timeout=300,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL).returncode
+
+
+def start_wine(prefix):
+    """A prefix of this test run's own, and a server that outlives its programs: starting one costs seconds."""
+    wine = find_tool("wine64", "wine")
+    if not wine:
+        print("not run: Wine is not installed")
+        return SKIPPED
+    prefix.mkdir(parents=True, exist_ok=True)
+    server = find_tool("wineserver64", "wineserver")
+    if server:
+        call_wine([server, "-p"], prefix)
+    return call_wine([wine, "cmd", "/c", "exit 0"], prefix)
+
+
+def stop_wine(prefix):
+    server = find_tool("wineserver64", "wineserver")
+    if server and prefix.exists():
+        call_wine([server, "-k"], prefix)
+    return 0
+
+
+# ---- one run -------------------------------------------------------------------------------------------------
+
+def read_proc(path):
+    try:
+        return path.read_text(errors="replace").strip() or "-"
+    except OSError as error:
+        return error.strerror
+
+
+def show_threads(pid):
+    """Who waits for what: each thread's kernel wait, system call and (if allowed) kernel stack."""
+    for process in [pid, *children_of(pid)]:
+        for task in sorted(pathlib.Path(f"/proc/{process}/task").glob("*")):
+            print(f"  thread {task.name} of {process} ({read_proc(task / 'comm')}): "
+                  f"wchan {read_proc(task / 'wchan')}, syscall {read_proc(task / 'syscall')}")
+            for frame in read_proc(task / "stack").splitlines():
+                print(f"    {frame}")
+
+
+def children_of(pid):
+    found = []
+    for listing in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in read_proc(listing).split():
+            if child.isdigit():
+                found += [int(child), *children_of(int(child))]
+    return found
+
+
+def run_with_watchdog(command, environment, folder, seconds):
+    """(stdout, stderr, exit code), with None for the exit code of a program that had to be killed."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment,
+                                   cwd=folder, start_new_session=True)
+        try:
+            code = process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            code = None
+            print(f"TIMEOUT after {seconds} s: {' '.join(map(str, command))}")
+            show_threads(process.pid)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        out.seek(0)
+        err.seek(0)
+        return out.read(), err.read(), code
+
+
+def as_text(raw):
+    return raw.decode("utf-8", errors="backslashreplace").replace("\r\n", "\n")
+
+
+def same_or_diff(expected, got, expected_name):
+    if expected == got:
+        return True
+    sys.stdout.writelines(line if line.endswith("\n") else line + "\n" for line in difflib.unified_diff(
+        expected.splitlines(True), got.splitlines(True), str(expected_name), "what it printed"))
+    return False
+
+
+def judge_text(options, got):
+    """The transcript if there is one; a program without one says ok in its last line."""
+    if not options.expected:
+        if got.splitlines()[-1:] == ["ok"]:
+            return True
+        print(f"its last line is not 'ok'; it printed:\n{got}")
+        return False
+    expected = options.expected.read_text()
+    difference = known_difference(options.name) if options.host == "wine" else None
+    if not difference:
+        return same_or_diff(expected, got, options.expected)
+    if got == expected:
+        print(f"NOTE: Wine no longer differs here; take {options.name} off wine_differences.json "
+              f"(it says: {difference})")
+        return True
+    print(f"known difference: {difference}")
+    wine_expected = options.expected.with_suffix(".wine.txt")
+    return not wine_expected.exists() or same_or_diff(wine_expected.read_text(), got, wine_expected)
+
+
+def known_difference(name):
+    """The reason listed for this program, be it by its full name or without the compiler's."""
+    listed = json.loads((HERE / "wine_differences.json").read_text())
+    return listed.get(name) or listed.get(name.rpartition(".")[0])
+
+
+def run(options):
+    if options.host == "wine":
+        wine = find_tool("wine64", "wine")
+        if not wine:
+            print("not run: Wine is not installed")
+            return SKIPPED
+        command, environment = [wine], wine_environment(options.prefix)
+    else:
+        command, environment = [options.bobbin, "run"], dict(os.environ)
+    command += [str(options.program), *options.arguments]
+    with tempfile.TemporaryDirectory(prefix="guest-") as scratch:
+        out, err, code = run_with_watchdog(command, environment, scratch, options.timeout)
+    got = as_text(out)
+    if code is None:
+        print(f"it printed so far:\n{got}\n{as_text(err)}")
+        return 1
+    passed = judge_text(options, got)
+    if code != options.exit_code:
+        print(f"exit code {code}, expected {options.exit_code}")
+        passed = False
+    if not passed and err:
+        print(f"on stderr:\n{as_text(err)}")
+    return 0 if passed else 1
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("start-wine", "stop-wine"):
+        commands.add_parser(name).add_argument("prefix", type=pathlib.Path)
+    one = commands.add_parser("run")
+    one.add_argument("--host", choices=("bobbin", "wine"), required=True)
+    one.add_argument("--bobbin", help="the bobbin command")
+    one.add_argument("--prefix", type=pathlib.Path, help="Wine's prefix")
+    one.add_argument("--name", required=True, help="as in wine_differences.json")
+    one.add_argument("--expected", type=pathlib.Path, help="the transcript")
+    one.add_argument("--exit-code", type=int, default=0)
+    one.add_argument("--timeout", type=float, default=30, help="seconds until it counts as hung")
+    one.add_argument("program", type=pathlib.Path)
+    one.add_argument("arguments", nargs="*")
+    options = parser.parse_args()
+    if options.command == "start-wine":
+        return start_wine(options.prefix)
+    if options.command == "stop-wine":
+        return stop_wine(options.prefix)
+    return run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
