@@ -22,9 +22,11 @@ Result<std::unique_ptr<Engine>> Engine::create(const Options& options, std::span
   if (!threads) return propagate(threads);
   auto modules = InPlace::create(options, **threads);
   if (!modules) return propagate(modules);
-  Slots slots(low, high, **threads);
+  auto fls = Fls::create();
+  if (!fls) return propagate(fls);
+  const Slots slots(low, high, **threads);
   return std::unique_ptr<Engine>(
-      new Engine(std::make_unique<Impl>(std::move(*threads), std::move(*modules), slots)));
+      new Engine(std::make_unique<Impl>(std::move(*threads), std::move(*modules), slots, std::move(*fls))));
 }
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -37,6 +39,7 @@ Result<void> Engine::attach_thread(ThreadRecord& record) { return impl_->modules
 void Engine::detach_thread(ThreadRecord& record) noexcept {
   impl_->modules->detach(record);
   impl_->slots.drop_expansion(record.teb);
+  impl_->fls->drop_block(record.teb.FlsData);
 }
 
 void Engine::destroy_thread(ThreadRecord* record) noexcept {
@@ -65,5 +68,7 @@ Result<std::uint32_t> Engine::allocate_slot(abi::TEB& caller) { return impl_->sl
 bool Engine::free_slot(std::uint32_t index) noexcept { return impl_->slots.free(index); }
 
 Result<void> Engine::make_expansion_slots(abi::TEB& teb) { return impl_->slots.make_expansion(teb); }
+
+Fls& Engine::fls() const { return *impl_->fls; }
 
 }  // namespace bobbin::tls

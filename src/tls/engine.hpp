@@ -35,6 +35,7 @@ struct ThreadRecord;
 [[nodiscard]] abi::TEB& teb_of(ThreadRecord& record);
 
 class Engine;
+class Fls;
 
 /// Room for one module in every live thread, taken but not yet visible. Gives everything back if dropped.
 class [[nodiscard]] Reservation {
@@ -87,7 +88,7 @@ class Engine {
   /// Builds vector and blocks of every module and sets TEB.ThreadLocalStoragePointer: the thread is alive.
   /// Called before any callback runs on it. May fail, leaving the record as it was.
   [[nodiscard]] Result<void> attach_thread(ThreadRecord& record);
-  /// The thread runs no more guest code: vector pointer NULL, blocks and expansion slots given back.
+  /// The thread runs no more guest code: vector pointer NULL; blocks, expansion slots and FLS given back.
   void detach_thread(ThreadRecord& record) noexcept;
   /// Takes back the record, attached or not (a terminated thread was never detached). Nobody uses it any
   /// more.
@@ -110,6 +111,9 @@ class Engine {
   [[nodiscard]] bool free_slot(std::uint32_t index) noexcept;
   /// The 1024 expansion cells of the calling thread, made on first use.
   [[nodiscard]] Result<void> make_expansion_slots(abi::TEB& teb);
+
+  // -- fiber-local storage
+  [[nodiscard]] Fls& fls() const;
 
  private:
   friend class Reservation;

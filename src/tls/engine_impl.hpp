@@ -2,6 +2,7 @@
 #pragma once
 
 #include "abi/status.hpp"
+#include "tls/fls.hpp"
 #include "tls/in_place.hpp"
 #include "tls/slots.hpp"
 
@@ -11,6 +12,7 @@ struct Engine::Impl {
   std::unique_ptr<Threads> threads;
   std::unique_ptr<InPlace> modules;
   Slots slots;
+  std::unique_ptr<Fls> fls;
 };
 
 }  // namespace bobbin::tls

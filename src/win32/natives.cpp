@@ -7,6 +7,8 @@ namespace bobbin::win32 {
 std::span<const std::span<const Export>> all_natives() {
   // One line per file, sorted, as in natives.hpp.
   static const std::vector<std::span<const Export>> tables = {
+      fibersapi_natives(),
+      tlsapi_natives(),
   };
   return tables;
 }

@@ -7,6 +7,8 @@
 
 namespace bobbin::win32 {
 
+std::span<const Export> fibersapi_natives();
+std::span<const Export> tlsapi_natives();
 
 // (one line per file, sorted)
 

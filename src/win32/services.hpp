@@ -24,6 +24,9 @@ class Threads;
 namespace bobbin::nls {
 class Locale;
 }
+namespace bobbin::tls {
+class Engine;
+}
 
 namespace bobbin::win32 {
 
@@ -35,6 +38,7 @@ struct Services {
   process::Process& process;
   thread::Threads& threads;
   loader::Loader& loader;
+  tls::Engine& tls;
 };
 
 /// Valid from the first guest instruction to the last.
