@@ -89,6 +89,12 @@ class AddressSpace {
   /// above).
   [[nodiscard]] Result<void> release(void* at);
 
+  /// Keeps committed pages of one allocation in memory (VirtualLock), until unpin() or decommit().
+  /// STATUS_WORKING_SET_QUOTA where the host's limits forbid it.
+  [[nodiscard]] Result<void> pin(void* at, std::size_t size);
+  /// STATUS_NOT_LOCKED unless all of it is pinned.
+  [[nodiscard]] Result<void> unpin(void* at, std::size_t size);
+
   /// Tells the map of a range that others mapped and will unmap (a thread's stack, a TEB), so that
   /// VirtualQuery answers for it; `forget` before it goes away. All its pages count as committed.
   [[nodiscard]] Result<void> note(void* at, std::size_t size, std::uint32_t protect);
@@ -108,8 +114,9 @@ class AddressSpace {
   struct Allocation {
     Type type;
     std::uint32_t protect;
-    bool noted;      ///< mapped by others, who will unmap it
-    PageRuns pages;  ///< protection of each page, 0 while it is only reserved
+    bool noted;       ///< mapped by others, who will unmap it
+    PageRuns pages;   ///< protection of each page, 0 while it is only reserved
+    PageRuns pinned;  ///< 1 for pages that pin() was called for
   };
   using Allocations = std::map<std::uintptr_t, Allocation>;
   /// [start, end) of the allocation at `base`.
@@ -126,6 +133,7 @@ class AddressSpace {
   [[nodiscard]] Allocations::const_iterator find(std::uintptr_t address) const;
   [[nodiscard]] Result<Range> locate(void* at, std::size_t size);
   [[nodiscard]] Result<Range> locate_base(void* at);
+  [[nodiscard]] Result<Range> locate_committed(void* at, std::size_t size);
   [[nodiscard]] Result<void> change(const Range& range, std::uint32_t protect);
   [[nodiscard]] Region query_foreign(std::uintptr_t page) const;
 
