@@ -266,6 +266,13 @@ Region AddressSpace::query_foreign(std::uintptr_t page) const {
           .type = host.of_file ? Type::mapped : Type::private_memory};
 }
 
+Result<std::size_t> AddressSpace::allocation_size(void* at) {
+  const Lock lock(mutex_);
+  auto range = locate_base(at);
+  if (!range) return propagate(range);
+  return range->size();
+}
+
 std::size_t AddressSpace::allocations() const {
   const Lock lock(mutex_);
   return allocations_.size();

@@ -104,6 +104,9 @@ class AddressSpace {
   /// knows of (our own library, its heap) answers as one foreign allocation, never as free.
   [[nodiscard]] Region query(const void* address) const;
 
+  /// The size of the allocation whose base is `at`; errors as for release().
+  [[nodiscard]] Result<std::size_t> allocation_size(void* at);
+
   /// How many allocations stand (for leak tests).
   [[nodiscard]] std::size_t allocations() const;
 
