@@ -11,7 +11,6 @@
 
 #include "base/error.hpp"
 #include "memory/heap.hpp"
-#include "memory/moveable.hpp"
 
 namespace bobbin::memory {
 
@@ -45,9 +44,6 @@ class Heaps {
   /// Handles of all heaps, the process heap first.
   [[nodiscard]] std::vector<HeapHandle> all();
 
-  /// The handles of LocalAlloc and GlobalAlloc; their memory is the process heap's.
-  [[nodiscard]] Moveables& moveables() { return moveables_; }
-
   /// Opens every heap's guest lock. For the end of the process, when the threads that held them are stopped.
   void break_locks() noexcept;
 
@@ -55,7 +51,6 @@ class Heaps {
   static constexpr std::size_t kMostHeaps = 4096;
   /// An entry is claimed by whoever changes it from nullptr, and given back by whoever changes it to nullptr.
   std::array<std::atomic<Heap*>, kMostHeaps> table_{};
-  Moveables moveables_;
 };
 
 }  // namespace bobbin::memory

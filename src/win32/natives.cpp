@@ -8,14 +8,10 @@ std::span<const std::span<const Export>> all_natives() {
   // One line per file, sorted, as in natives.hpp.
   static const std::vector<std::span<const Export>> tables = {
       fibersapi_natives(),
-      heapapi_natives(),
-      memoryapi_natives(),
-      ntcrt_natives(),
-      ntcrt_printf_natives(),
-      ntrtl_natives(),
+      fileapi_natives(),
+      processapi_natives(),
+      processenv_natives(),
       tlsapi_natives(),
-      winbase_memory_natives(),
-      winedbg_natives(),
   };
   return tables;
 }
