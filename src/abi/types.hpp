@@ -129,4 +129,13 @@ union RTL_RUN_ONCE {
   PVOID Ptr;
 };
 
+struct alignas(16) SLIST_ENTRY {
+  SLIST_ENTRY* Next;
+};
+/// As x64 lays it out: the two halves change together.
+struct alignas(16) SLIST_HEADER {
+  ULONGLONG Alignment;  ///< Depth in bits 0..15, Sequence above.
+  ULONGLONG Region;     ///< The first entry; its four low bits are reserved.
+};
+
 }  // namespace bobbin::abi

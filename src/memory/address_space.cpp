@@ -91,7 +91,7 @@ Result<std::byte*> AddressSpace::reserve(std::size_t size, void* at, Type type, 
   if (!host_protection(protect)) return refuse_protection(protect);
   // The map's node is made before the address is known, so that nothing can fail once the host has given it.
   Allocations made;
-  made.try_emplace(0, type, protect, false, PageRuns(size, 0));
+  made.try_emplace(0, type, protect, false, PageRuns(size, 0), PageRuns(size, 0));
   auto node = made.extract(made.begin());
   auto base = os::reserve(size, at, kAllocationGranularity);
   if (!base) return base;
@@ -110,13 +110,9 @@ Result<void> AddressSpace::commit(void* at, std::size_t size, std::uint32_t prot
 
 Result<std::uint32_t> AddressSpace::protect(void* at, std::size_t size, std::uint32_t protect) {
   const Lock lock(mutex_);
-  auto range = locate(at, size);
+  auto range = locate_committed(at, size);
   if (!range) return propagate(range);
-  const PageRuns& pages = range->allocation->pages;
-  if (pages.any(range->start, range->end, 0)) {
-    return refuse(abi::STATUS_NOT_COMMITTED, at, size, "not all of it is committed");
-  }
-  const std::uint32_t before = pages.at(range->start).value;
+  const std::uint32_t before = range->allocation->pages.at(range->start).value;
   auto changed = change(*range, protect);
   if (!changed) return propagate(changed);
   return before;
@@ -165,9 +161,37 @@ Result<void> AddressSpace::decommit(void* at, std::size_t size) {
   if (!range) return propagate(range);
   if (range->allocation->noted)
     return refuse(abi::STATUS_UNABLE_TO_FREE_VM, at, size, "not the guest's to free");
-  range->allocation->pages.prepare();
+  auto& [type, protect, noted, pages, pinned] = *range->allocation;
+  pages.prepare();
+  pinned.prepare();
   os::decommit(range->host(), range->size());
-  range->allocation->pages.set(range->start, range->end, 0);
+  pages.set(range->start, range->end, 0);
+  pinned.set(range->start, range->end, 0);
+  return {};
+}
+
+Result<void> AddressSpace::pin(void* at, std::size_t size) {
+  const Lock lock(mutex_);
+  auto range = locate_committed(at, size);
+  if (!range) return propagate(range);
+  PageRuns& pinned = range->allocation->pinned;
+  pinned.prepare();
+  auto done = os::pin(at, size);
+  if (done) pinned.set(range->start, range->end, 1);
+  return done;
+}
+
+Result<void> AddressSpace::unpin(void* at, std::size_t size) {
+  const Lock lock(mutex_);
+  auto range = locate(at, size);
+  if (!range) return propagate(range);
+  PageRuns& pinned = range->allocation->pinned;
+  if (!pinned.all(range->start, range->end, 1)) {
+    return refuse(abi::STATUS_NOT_LOCKED, at, size, "not all of it is pinned");
+  }
+  pinned.prepare();
+  os::unpin(at, size);
+  pinned.set(range->start, range->end, 0);
   return {};
 }
 
@@ -193,7 +217,8 @@ Result<void> AddressSpace::note(void* at, std::size_t size, std::uint32_t protec
       (next != allocations_.end() && next->first < number(at) + size)) {
     return refuse(abi::STATUS_CONFLICTING_ADDRESSES, at, size, "part of it is known already");
   }
-  allocations_.try_emplace(number(at), Type::private_memory, protect, true, PageRuns(size, protect));
+  allocations_.try_emplace(number(at), Type::private_memory, protect, true, PageRuns(size, protect),
+                           PageRuns(size, 0));
   return {};
 }
 
@@ -241,6 +266,13 @@ Region AddressSpace::query_foreign(std::uintptr_t page) const {
           .type = host.of_file ? Type::mapped : Type::private_memory};
 }
 
+Result<std::size_t> AddressSpace::allocation_size(void* at) {
+  const Lock lock(mutex_);
+  auto range = locate_base(at);
+  if (!range) return propagate(range);
+  return range->size();
+}
+
 std::size_t AddressSpace::allocations() const {
   const Lock lock(mutex_);
   return allocations_.size();
@@ -262,6 +294,14 @@ Result<AddressSpace::Range> AddressSpace::locate(void* at, std::size_t size) {
   }
   const std::size_t start = number(at) - found->first;
   return Range{found->first, &allocations_.find(found->first)->second, start, start + size};
+}
+
+Result<AddressSpace::Range> AddressSpace::locate_committed(void* at, std::size_t size) {
+  auto range = locate(at, size);
+  if (range && range->allocation->pages.any(range->start, range->end, 0)) {
+    return refuse(abi::STATUS_NOT_COMMITTED, at, size, "not all of it is committed");
+  }
+  return range;
 }
 
 Result<AddressSpace::Range> AddressSpace::locate_base(void* at) {

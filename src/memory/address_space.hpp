@@ -89,6 +89,12 @@ class AddressSpace {
   /// above).
   [[nodiscard]] Result<void> release(void* at);
 
+  /// Keeps committed pages of one allocation in memory (VirtualLock), until unpin() or decommit().
+  /// STATUS_WORKING_SET_QUOTA where the host's limits forbid it.
+  [[nodiscard]] Result<void> pin(void* at, std::size_t size);
+  /// STATUS_NOT_LOCKED unless all of it is pinned.
+  [[nodiscard]] Result<void> unpin(void* at, std::size_t size);
+
   /// Tells the map of a range that others mapped and will unmap (a thread's stack, a TEB), so that
   /// VirtualQuery answers for it; `forget` before it goes away. All its pages count as committed.
   [[nodiscard]] Result<void> note(void* at, std::size_t size, std::uint32_t protect);
@@ -97,6 +103,9 @@ class AddressSpace {
   /// The run of equal pages around `address`, which is rounded down to its page. Memory that only the host
   /// knows of (our own library, its heap) answers as one foreign allocation, never as free.
   [[nodiscard]] Region query(const void* address) const;
+
+  /// The size of the allocation whose base is `at`; errors as for release().
+  [[nodiscard]] Result<std::size_t> allocation_size(void* at);
 
   /// How many allocations stand (for leak tests).
   [[nodiscard]] std::size_t allocations() const;
@@ -108,8 +117,9 @@ class AddressSpace {
   struct Allocation {
     Type type;
     std::uint32_t protect;
-    bool noted;      ///< mapped by others, who will unmap it
-    PageRuns pages;  ///< protection of each page, 0 while it is only reserved
+    bool noted;       ///< mapped by others, who will unmap it
+    PageRuns pages;   ///< protection of each page, 0 while it is only reserved
+    PageRuns pinned;  ///< 1 for pages that pin() was called for
   };
   using Allocations = std::map<std::uintptr_t, Allocation>;
   /// [start, end) of the allocation at `base`.
@@ -126,6 +136,7 @@ class AddressSpace {
   [[nodiscard]] Allocations::const_iterator find(std::uintptr_t address) const;
   [[nodiscard]] Result<Range> locate(void* at, std::size_t size);
   [[nodiscard]] Result<Range> locate_base(void* at);
+  [[nodiscard]] Result<Range> locate_committed(void* at, std::size_t size);
   [[nodiscard]] Result<void> change(const Range& range, std::uint32_t protect);
   [[nodiscard]] Region query_foreign(std::uintptr_t page) const;
 

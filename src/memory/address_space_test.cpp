@@ -148,6 +148,17 @@ TEST_F(AddressSpaceTest, NotedRangesAnswerButAreNotTheGuestsToFree) {
   os::release(stack, 4 * kPage);
 }
 
+TEST_F(AddressSpaceTest, PinnedPagesAreKnown) {
+  ASSERT_TRUE(space.commit(base, 2 * kPage, kReadWrite));
+  EXPECT_EQ(space.unpin(base, kPage).error().status, abi::STATUS_NOT_LOCKED);
+  EXPECT_EQ(space.pin(base, 3 * kPage).error().status, abi::STATUS_NOT_COMMITTED);
+  if (!space.pin(base, 2 * kPage)) GTEST_SKIP() << "the host lets nobody pin pages";
+  EXPECT_TRUE(space.unpin(base, kPage));
+  EXPECT_EQ(space.unpin(base, 2 * kPage).error().status, abi::STATUS_NOT_LOCKED);
+  ASSERT_TRUE(space.decommit(base, 2 * kPage));
+  EXPECT_EQ(space.unpin(page(1), kPage).error().status, abi::STATUS_NOT_LOCKED);
+}
+
 TEST_F(AddressSpaceTest, MemoryOfTheHostIsNeverFree) {
   static int data = 1;
   const Region of_data = space.query(&data);

@@ -6,7 +6,7 @@
 
 namespace bobbin::memory {
 
-Heaps::Heaps() { table_[0] = new Heap(0, 0); }
+Heaps::Heaps() : table_{new Heap(0, 0)}, moveables_(*table_[0].load()) {}
 
 Heaps::~Heaps() {
   for (auto& entry : table_) delete entry.exchange(nullptr);

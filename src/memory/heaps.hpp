@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "memory/heap.hpp"
+#include "memory/moveable.hpp"
 
 namespace bobbin::memory {
 
@@ -44,6 +45,9 @@ class Heaps {
   /// Handles of all heaps, the process heap first.
   [[nodiscard]] std::vector<HeapHandle> all();
 
+  /// The handles of LocalAlloc and GlobalAlloc; their memory is the process heap's.
+  [[nodiscard]] Moveables& moveables() { return moveables_; }
+
   /// Opens every heap's guest lock. For the end of the process, when the threads that held them are stopped.
   void break_locks() noexcept;
 
@@ -51,6 +55,7 @@ class Heaps {
   static constexpr std::size_t kMostHeaps = 4096;
   /// An entry is claimed by whoever changes it from nullptr, and given back by whoever changes it to nullptr.
   std::array<std::atomic<Heap*>, kMostHeaps> table_{};
+  Moveables moveables_;
 };
 
 }  // namespace bobbin::memory

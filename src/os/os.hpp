@@ -61,6 +61,17 @@ struct HostRange {
 /// Reads the host's own list, line by line: microseconds, not nanoseconds. Nothing if the host will not say.
 [[nodiscard]] std::optional<HostRange> host_range(const void* address) noexcept;
 
+/// Copies between addresses that may be bad: says how many bytes it copied before it met one.
+[[nodiscard]] std::size_t copy_from_doubtful(void* to, const void* doubtful, std::size_t size) noexcept;
+[[nodiscard]] std::size_t copy_to_doubtful(void* doubtful, const void* from, std::size_t size) noexcept;
+
+/// Keeps pages in memory, if the host's limits allow; STATUS_WORKING_SET_QUOTA if they do not.
+[[nodiscard]] Result<void> pin(void* at, std::size_t size);
+void unpin(void* at, std::size_t size) noexcept;
+
+/// When this returns, every write that another running thread of the process had made is seen by all.
+void flush_process_writes() noexcept;
+
 /// A file that exists in memory only, grown and written by its owner, mapped by many (map_private).
 class MemoryFile {
  public:

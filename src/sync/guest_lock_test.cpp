@@ -5,8 +5,13 @@
 #include <thread>
 #include <vector>
 
+#include "abi/status.hpp"
+#include "sync/address_wait.hpp"
+#include "sync/condition_variable.hpp"
 #include "sync/critical_section.hpp"
 #include "sync/dispatcher.hpp"
+#include "sync/run_once.hpp"
+#include "sync/slist.hpp"
 #include "sync/srw_lock.hpp"
 
 namespace bobbin::sync {
@@ -219,6 +224,181 @@ TEST(SrwLock, ExcludesUnderStress) {
   });
   EXPECT_EQ(counter, kThreads * kRounds / 4);
   EXPECT_EQ(lock.Ptr, nullptr);
+}
+
+constexpr std::uint64_t kMillisecond = 1'000'000;
+
+TEST(ConditionVariable, TimesOutHoldingTheLockAgain) {
+  Waiter self;
+  self.thread_id = 4;
+  Section cs;
+  abi::RTL_SRWLOCK lock{};
+  abi::RTL_CONDITION_VARIABLE variable{};
+  EXPECT_TRUE(enter(cs, self));
+  EXPECT_EQ(sleep_condition(variable, cs, deadline_after(kMillisecond), self), ParkOutcome::timed_out);
+  EXPECT_TRUE(is_entered_by(cs, 4));
+  leave(cs);
+  EXPECT_TRUE(acquire_shared(lock, self));
+  EXPECT_EQ(sleep_condition(variable, lock, true, 0, self), ParkOutcome::timed_out);
+  EXPECT_FALSE(try_acquire_exclusive(lock));
+  release_shared(lock);
+  wake_one(variable);
+  EXPECT_EQ(variable.Ptr, nullptr);
+}
+
+TEST(ConditionVariable, PassesATokenAround) {
+  Section cs;
+  abi::RTL_CONDITION_VARIABLE variable{};
+  int turn = 0;  // guarded by cs
+  on_threads(kThreads, [&](Waiter& self) {
+    const int me = static_cast<int>(self.thread_id / 4) - 1;
+    for (int i = 0; i < 200; ++i) {
+      ASSERT_TRUE(enter(cs, self));
+      while (turn % kThreads != me) {
+        ASSERT_EQ(sleep_condition(variable, cs, std::nullopt, self), ParkOutcome::woken);
+      }
+      ++turn;
+      leave(cs);
+      wake_all(variable);
+    }
+  });
+  EXPECT_EQ(turn, 200 * kThreads);
+}
+
+TEST(ConditionVariable, WakesOneForEachItem) {
+  abi::RTL_SRWLOCK lock{};
+  abi::RTL_CONDITION_VARIABLE variable{};
+  int items = 0;  // guarded by lock
+  int taken = 0;
+  on_threads(kThreads, [&](Waiter& self) {
+    const bool producer = self.thread_id == 4;
+    for (int i = 0; i < (producer ? 3 * 500 : 500); ++i) {
+      ASSERT_TRUE(acquire_exclusive(lock, self));
+      if (producer) {
+        ++items;
+      } else {
+        while (items == 0) {
+          ASSERT_EQ(sleep_condition(variable, lock, false, std::nullopt, self), ParkOutcome::woken);
+        }
+        --items;
+        ++taken;
+      }
+      release_exclusive(lock);
+      if (producer) wake_one(variable);
+    }
+  });
+  EXPECT_EQ(taken, 1500);
+}
+
+TEST(WaitOnAddress, SleepsOnlyWhileTheBytesAreEqual) {
+  Waiter self;
+  std::uint64_t value = 0x1122334455667788;
+  const std::uint64_t other_above = 0x1122334455007788;
+  EXPECT_EQ(wait_on_address(&value, &other_above, 8, std::nullopt, self), ParkOutcome::woken);
+  EXPECT_EQ(wait_on_address(&value, &other_above, 4, std::nullopt, self), ParkOutcome::woken);
+  EXPECT_EQ(wait_on_address(&value, &other_above, 2, deadline_after(kMillisecond), self),
+            ParkOutcome::timed_out);
+  EXPECT_EQ(wait_on_address(&value, &other_above, 1, 0, self), ParkOutcome::timed_out);
+}
+
+TEST(WaitOnAddress, PingPong) {
+  std::uint32_t ball = 0;
+  on_threads(2, [&](Waiter& self) {
+    const std::uint32_t mine = self.thread_id / 4 - 1;
+    const std::uint32_t theirs = 1 - mine;
+    for (int i = 0; i < 500; ++i) {
+      while (std::atomic_ref(ball).load() != mine) {
+        ASSERT_EQ(wait_on_address(&ball, &theirs, sizeof ball, std::nullopt, self), ParkOutcome::woken);
+      }
+      std::atomic_ref(ball).store(theirs);
+      wake_address_single(&ball);
+    }
+  });
+}
+
+TEST(WaitOnAddress, EndsWhenStopped) {
+  Waiter self;
+  std::uint8_t value = 0;
+  const std::uint8_t same = 0;
+  std::thread waiting(
+      [&] { EXPECT_EQ(wait_on_address(&value, &same, 1, std::nullopt, self), ParkOutcome::interrupted); });
+  await_parked(self, &value);
+  interrupt(self);
+  waiting.join();
+  wake_address_all(&value);
+}
+
+TEST(RunOnce, OneThreadInitialisesTheOthersWait) {
+  abi::RTL_RUN_ONCE once{};
+  int initialised = 0;  // written by the one
+  on_threads(kThreads, [&](Waiter& self) {
+    void* context = nullptr;
+    const auto begun = run_once_begin(once, false, &context, self);
+    ASSERT_TRUE(begun.has_value());
+    if (*begun == RunOnce::pending) {
+      ++initialised;
+      std::this_thread::yield();
+      EXPECT_TRUE(run_once_complete(once, false, false, &once).has_value());
+    } else {
+      EXPECT_EQ(context, &once);
+    }
+    EXPECT_EQ(initialised, 1);
+  });
+}
+
+TEST(RunOnce, FailingMakesItAsIfNeverBegun) {
+  Waiter self;
+  abi::RTL_RUN_ONCE once{};
+  EXPECT_EQ(run_once_begin(once, false, nullptr, self).value(), RunOnce::pending);
+  EXPECT_EQ(run_once_begin(once, true, nullptr, self).error().status, abi::STATUS_INVALID_PARAMETER);
+  EXPECT_EQ(run_once_complete(once, true, false, nullptr).error().status, abi::STATUS_INVALID_PARAMETER);
+  EXPECT_TRUE(run_once_complete(once, false, true, nullptr).has_value());
+  EXPECT_EQ(once.Ptr, nullptr);
+  EXPECT_EQ(run_once_complete(once, false, false, nullptr).error().status, abi::STATUS_UNSUCCESSFUL);
+}
+
+TEST(RunOnce, AsynchronouslyTheFirstToCompleteWins) {
+  Waiter self;
+  abi::RTL_RUN_ONCE once{};
+  void* context = nullptr;
+  EXPECT_EQ(run_once_begin(once, true, &context, self).value(), RunOnce::pending);
+  EXPECT_EQ(run_once_begin(once, true, &context, self).value(), RunOnce::pending);
+  EXPECT_EQ(run_once_complete(once, true, false, &self).has_value(), true);
+  EXPECT_FALSE(run_once_complete(once, true, false, &once).has_value());
+  EXPECT_EQ(run_once_begin(once, true, &context, self).value(), RunOnce::complete);
+  EXPECT_EQ(context, &self);
+}
+
+TEST(SList, IsLastInFirstOut) {
+  abi::SLIST_HEADER header{};
+  std::array<abi::SLIST_ENTRY, 4> entries{};
+  EXPECT_EQ(slist::pop(header), nullptr);
+  EXPECT_EQ(slist::push(header, &entries[0], &entries[0], 1), nullptr);
+  EXPECT_EQ(slist::push(header, &entries[1], &entries[1], 1), &entries[0]);
+  entries[2].Next = &entries[3];
+  EXPECT_EQ(slist::push(header, &entries[2], &entries[3], 2), &entries[1]);
+  EXPECT_EQ(slist::depth(header), 4);
+  EXPECT_EQ(slist::pop(header), &entries[2]);
+  EXPECT_EQ(slist::flush(header), &entries[3]);
+  EXPECT_EQ(slist::depth(header), 0);
+  EXPECT_EQ(slist::flush(header), nullptr);
+}
+
+TEST(SList, LosesNothingUnderStress) {
+  abi::SLIST_HEADER header{};
+  std::array<abi::SLIST_ENTRY, 16> entries{};
+  for (auto& entry : entries) slist::push(header, &entry, &entry, 1);
+  on_threads(kThreads, [&](Waiter&) {
+    for (int i = 0; i < kRounds; ++i) {
+      abi::SLIST_ENTRY* const entry = slist::pop(header);
+      ASSERT_NE(entry, nullptr);
+      slist::push(header, entry, entry, 1);
+    }
+  });
+  EXPECT_EQ(slist::depth(header), entries.size());
+  std::size_t count = 0;
+  for (auto* entry = slist::flush(header); entry != nullptr; entry = entry->Next) ++count;
+  EXPECT_EQ(count, entries.size());
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "sync/names.hpp"
 #include "sync/object.hpp"
 
 namespace bobbin::sync {
@@ -39,6 +40,9 @@ class HandleTable {
   [[nodiscard]] Result<bool> inheritable(Handle handle) const;
   [[nodiscard]] Result<void> set_inheritable(Handle handle, bool inheritable);
 
+  /// The names of the objects that have one.
+  [[nodiscard]] Names& names() { return names_; }
+
   /// How many handles are open (for leak tests).
   [[nodiscard]] std::size_t size() const;
 
@@ -50,6 +54,7 @@ class HandleTable {
   [[nodiscard]] static Error wrong_kind();
   [[nodiscard]] Entry* find(Handle handle);
 
+  Names names_;
   mutable os::Mutex mutex_;
   std::vector<Entry> entries_;     ///< guarded by mutex_; entry i is handle 4 * (i + 1)
   std::vector<std::size_t> free_;  ///< guarded by mutex_; min-heap of unused indices

@@ -19,6 +19,8 @@
 namespace bobbin::sync {
 
 class Mutex;
+class Names;
+class Waitable;
 struct Wait;
 
 enum class Kind : std::uint8_t {
@@ -49,15 +51,27 @@ class Object {
   void release_reference() noexcept {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
+  /// For those who know of the object without owning it: false if its last reference is gone already.
+  [[nodiscard]] bool try_add_reference() noexcept {
+    std::uint32_t count = references_.load(std::memory_order_relaxed);
+    while (count != 0 && !references_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed)) {
+    }
+    return count != 0;
+  }
   [[nodiscard]] std::uint32_t reference_count() const { return references_.load(std::memory_order_relaxed); }
 
   /// Called each time that a handle to the object is closed, before its reference is dropped.
   virtual void on_handle_closed() noexcept {}
 
+  /// The object as something to wait for, or nullptr.
+  [[nodiscard]] virtual Waitable* as_waitable() noexcept { return nullptr; }
+
  protected:
-  virtual ~Object() = default;
+  virtual ~Object();
 
  private:
+  friend class Names;
+  Names* names_ = nullptr;  ///< guarded by Names: where to take the name back when the object goes
   std::atomic<std::uint32_t> references_{1};
   const Kind kind_;
 };
@@ -134,6 +148,7 @@ struct Waiter {
 class Waitable : public Object {
  public:
   using Object::Object;
+  Waitable* as_waitable() noexcept final { return this; }
 
  protected:
   friend class DispatcherLock;

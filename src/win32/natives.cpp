@@ -9,9 +9,16 @@ std::span<const std::span<const Export>> all_natives() {
   static const std::vector<std::span<const Export>> tables = {
       fibersapi_natives(),
       fileapi_natives(),
+      heapapi_natives(),
+      memoryapi_natives(),
+      ntcrt_natives(),
+      ntcrt_printf_natives(),
+      ntrtl_natives(),
       processapi_natives(),
       processenv_natives(),
       tlsapi_natives(),
+      winbase_memory_natives(),
+      winedbg_natives(),
   };
   return tables;
 }

@@ -7,13 +7,19 @@
 
 namespace bobbin::win32 {
 
+// One line per file, sorted.
 std::span<const Export> fibersapi_natives();
 std::span<const Export> fileapi_natives();
+std::span<const Export> heapapi_natives();
+std::span<const Export> memoryapi_natives();
+std::span<const Export> ntcrt_natives();
+std::span<const Export> ntcrt_printf_natives();
+std::span<const Export> ntrtl_natives();
 std::span<const Export> processapi_natives();
 std::span<const Export> processenv_natives();
 std::span<const Export> tlsapi_natives();
-
-// (one line per file, sorted)
+std::span<const Export> winbase_memory_natives();
+std::span<const Export> winedbg_natives();
 
 /// Every table, in the order of the list above.
 [[nodiscard]] std::span<const std::span<const Export>> all_natives();

@@ -1,0 +1,13 @@
+// The TLS directory that a C runtime would bring: included once by each image with a thread-local variable.
+// The linker sorts .tls, .tls$ (the variables) and .tls$ZZZ, and points the header at _tls_used.
+#pragma once
+
+#include <windows.h>
+
+ULONG _tls_index;
+__attribute__((section(".tls"))) char _tls_start = 0;
+__attribute__((section(".tls$ZZZ"))) char _tls_end = 0;
+static const PIMAGE_TLS_CALLBACK kNoCallbacks[] = {NULL};
+const IMAGE_TLS_DIRECTORY64 _tls_used = {
+    (ULONGLONG)&_tls_start, (ULONGLONG)&_tls_end, (ULONGLONG)&_tls_index, (ULONGLONG)&kNoCallbacks[0], 0, 0,
+};
