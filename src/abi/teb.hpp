@@ -29,7 +29,9 @@ struct TEB {
   PEB* ProcessEnvironmentBlock;      // 0x060
   DWORD LastErrorValue;              // 0x068
   DWORD CountOfOwnedCriticalSections;  // 0x06C
-  BYTE Reserved070[0x250 - 0x070];
+  BYTE Reserved070[0x108 - 0x070];
+  LCID CurrentLocale;  // 0x108  SetThreadLocale's; 0 means the user's
+  BYTE Reserved10C[0x250 - 0x10C];
   /// Ours: the thread::Thread that this TEB belongs to. Stands in words that Windows keeps for the kernel.
   PVOID BobbinThread;  // 0x250
   PVOID HeapFlsData;   // 0x258

@@ -16,9 +16,12 @@ std::span<const std::span<const Export>> all_natives() {
       ntrtl_natives(),
       processapi_natives(),
       processenv_natives(),
+      stringapiset_natives(),
       tlsapi_natives(),
       winbase_memory_natives(),
+      winbase_strings_natives(),
       winedbg_natives(),
+      winternl_strings_natives(),
   };
   return tables;
 }

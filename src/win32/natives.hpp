@@ -17,9 +17,12 @@ std::span<const Export> ntcrt_printf_natives();
 std::span<const Export> ntrtl_natives();
 std::span<const Export> processapi_natives();
 std::span<const Export> processenv_natives();
+std::span<const Export> stringapiset_natives();
 std::span<const Export> tlsapi_natives();
 std::span<const Export> winbase_memory_natives();
+std::span<const Export> winbase_strings_natives();
 std::span<const Export> winedbg_natives();
+std::span<const Export> winternl_strings_natives();
 
 /// Every table, in the order of the list above.
 [[nodiscard]] std::span<const std::span<const Export>> all_natives();
