@@ -35,7 +35,7 @@ def find_tool(*names):
 
 def wine_environment(prefix):
     environment = dict(os.environ, WINEPREFIX=str(prefix), WINEDEBUG="-all",
-                       WINEDLLOVERRIDES="mscoree,mshtml,winemenubuilder.exe=")
+                       WINEDLLOVERRIDES="mscoree,mshtml,winemenubuilder.exe,winedbg.exe=")
     environment.pop("DISPLAY", None)
     return environment
 

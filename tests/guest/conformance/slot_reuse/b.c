@@ -1,0 +1,2 @@
+#define TEMPLATE_VALUE 0xB
+#include "late.h"
