@@ -55,8 +55,8 @@ MEASURED = {
     "thread.10": ("thread create + join, 10 TLS DLLs", ("native", 0, 1.5)),
     "thread.100": ("thread create + join, 100 TLS DLLs", None),
     "load": ("load + unload of a TLS DLL", ("native", 0, 3)),
-    "call.into_guest": ("call, host to guest", None),
-    "call.into_host": ("call, guest to host", None),
+    "call.into_guest": ("call, host to guest (native: pointer)", None),
+    "call.into_host": ("call, guest to host (native: pointer)", None),
 }
 
 
@@ -84,6 +84,7 @@ def build_guests():
     linked("bench_tls_000.dll", "/dll", f"/implib:{WORK / 'library.lib'}", library)
     for i in range(1, LIBRARIES):
         shutil.copyfile(WORK / "bench_tls_000.dll", WORK / f"bench_tls_{i:03}.dll")
+    linked("callee.dll", "/dll", compiled("callee"))
     linked("access.exe", compiled("access"), WORK / "library.lib")
     for name in ("start", "slots", "alloc", "threads", "load"):
         linked(f"{name}.exe", compiled(name))
@@ -97,18 +98,15 @@ def build_natives():
         shutil.copyfile(WORK / "bench_tls_000.so", WORK / f"bench_tls_{i:03}.so")
     run("g++", *flags, native / "access.cpp", "./bench_tls_000.so", "-Wl,-rpath,$ORIGIN", "-o", WORK / "access",
         cwd=WORK)
-    for name in ("start", "slots", "alloc", "threads", "load", "spawn"):
+    for name in ("start", "slots", "alloc", "threads", "load", "calls", "spawn"):
         run("g++", *flags, native / f"{name}.cpp", "-o", WORK / name, "-pthread", "-ldl")
 
 
-def build_calls():
-    """The host program that calls guests and is called by them; returns whether it could be built."""
-    if not (ROOT / "include" / "bobbin" / "bobbin.hpp").exists():
-        return False
-    flags = subprocess.run(["pkg-config", "--libs", "libutf8proc"], capture_output=True, text=True).stdout.split()
-    built = subprocess.run(["g++", "-std=c++23", "-O2", f"-I{ROOT / 'include'}", HERE / "calls.cpp", "-o", WORK / "calls",
-                            ROOT / "build" / "lib" / "libbobbin.a", *flags, "-pthread"])
-    return built.returncode == 0
+def build_host():
+    """The host program that calls guests and is called by them, against the library of the release build."""
+    libraries = subprocess.run(["pkg-config", "--libs", "libutf8proc"], capture_output=True, text=True).stdout.split()
+    run("g++", "-std=c++23", "-O2", f"-I{ROOT / 'include'}", HERE / "host" / "calls.cpp", "-o", WORK / "host_calls",
+        ROOT / "build" / "lib" / "libbobbin.a", *libraries, "-pthread")
 
 
 # ---- running ---------------------------------------------------------------------------------------------
@@ -119,8 +117,8 @@ def wine_environment():
 
 def command(program, argument, system, spawns):
     arguments = [argument] if argument else []
-    if program == "calls":
-        return [WORK / "calls"] if system == "bobbin" else None
+    if program == "calls" and system != "native":
+        return [WORK / "host_calls"] if system == "bobbin" else None
     executable = {"bobbin": [BOBBIN, "run", WORK / f"{program}.exe"], "wine": [WINE, f"{program}.exe"],
                   "native": [WORK / program]}[system]
     timed = [WORK / "spawn", spawns] if program == "start" else []
@@ -202,7 +200,6 @@ def rows(samples, modes):
             cells = {s: summary(samples[name, mode, s]) for s in SYSTEMS if samples.get((name, mode, s))}
             if not cells:
                 continue
-            # The calls have no twin under Wine; their "native" is a plain function pointer, by the same program.
             ratios = {other: cells["bobbin"]["median_ns"] / cells[other]["median_ns"]
                       for other in ("wine", "native") if "bobbin" in cells and other in cells}
             row = {"name": name, "what": what, "mode": mode, "systems": cells, "ratios": ratios}
@@ -280,11 +277,10 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     build_guests()
     build_natives()
+    build_host()
     driver = Driver(options)
     if WINE is None:
         print("bench: NO WINE: install wine64 for the comparison (./dev setup)", file=sys.stderr)
-    if not build_calls():
-        driver.broken["calls", "bobbin"] = "not built"
     driver.measure()
     all_rows = list(rows(driver.samples, options.modes))
     lines = list(table(all_rows))
