@@ -8,6 +8,8 @@ endfunction()
 
 bobbin_check(rooms scripts/check_rooms.py)
 bobbin_check(rooms.self_test scripts/check_rooms.py --self-test)
+bobbin_check(natives.readme scripts/natives.py --readme)
+bobbin_check(natives.self_test scripts/natives_covered.py --self-test)
 
 if(NOT BOBBIN_SANITIZE)
   bobbin_check(install tests/install_test.py --build ${CMAKE_BINARY_DIR} --cxx ${CMAKE_CXX_COMPILER})

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Installs a build into a fresh prefix and builds a program against it, with CMake and with pkg-config.
 
-The program is built outside of the source tree and sees only what was installed.
+The program is built outside of the source tree and sees only what was installed. The example in README.md is
+compiled and linked the same way.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -34,6 +36,13 @@ def installed(prefix, pattern):
     if not found:
         raise SystemExit(f"install_test: nothing installed as {pattern}")
     return found[0]
+
+
+def readme_example():
+    found = re.search(r"```cpp\n(.*?)```", (HERE.parent / "README.md").read_text(), re.DOTALL)
+    if not found:
+        raise SystemExit("install_test: README.md has no example")
+    return found[1]
 
 
 def check(executable, how, **options):
@@ -65,6 +74,10 @@ def main():
         flags = run("pkg-config", "--cflags", "--libs", "bobbin", env=pkg_config).split()
         run(options.cxx, "-std=c++23", CONSUMER, *flags, "-o", work / "by-pkg-config")
         check(work / "by-pkg-config", "pkg-config", env=environment)
+
+        if (prefix / "include/bobbin/bobbin.hpp").exists():
+            (work / "readme.cpp").write_text(readme_example())
+            run(options.cxx, "-std=c++23", "-Wall", "-Wextra", work / "readme.cpp", *flags, "-o", work / "readme")
 
         if (options.build / "bin" / "bobbin").exists():
             run(installed(prefix, "bin/bobbin"), "--version", env=environment)
