@@ -65,7 +65,9 @@ struct Entry;
 
 template <class R, class... A, R (*Function)(A...), std::uint32_t OnNoMemory>
 struct Entry<Function, OnNoMemory> {
-  BOBBIN_MS_ABI static R call(A... arguments) noexcept {
+  // Not inlined into a leaf that goes on here: the leaf would save what only this saves, and the return address
+  // would be somebody else's.
+  [[gnu::noinline]] BOBBIN_MS_ABI static R call(A... arguments) noexcept {
     const thread::NativeScope scope(reinterpret_cast<std::uint64_t>(__builtin_return_address(0)),
                                     reinterpret_cast<std::uint64_t>(__builtin_frame_address(0)) + 16);
     try {
