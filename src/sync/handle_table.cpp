@@ -32,14 +32,14 @@ HandleTable::Entry* HandleTable::find(Handle handle) {
 Result<Handle> HandleTable::insert(Ref<Object> object, bool inheritable) try {
   const std::scoped_lock lock(mutex_);
   if (free_.empty()) {
-    entries_.push_back({std::move(object), inheritable});
+    entries_.push_back({std::move(object), inheritable, false});
     free_.reserve(entries_.capacity());  // so that closing never needs memory
     return 4 * entries_.size();
   }
   std::ranges::pop_heap(free_, std::greater{});
   const std::size_t index = free_.back();
   free_.pop_back();
-  entries_[index] = {std::move(object), inheritable};
+  entries_[index] = {std::move(object), inheritable, false};
   return 4 * (index + 1);
 } catch (const std::bad_alloc&) {
   return fail(
@@ -59,6 +59,11 @@ Result<void> HandleTable::close(Handle handle) {
     const std::scoped_lock lock(mutex_);
     Entry* entry = find(handle);
     if (entry == nullptr) return invalid_handle(handle);
+    if (entry->kept) {
+      return fail({.kind = ErrorKind::invalid,
+                   .status = abi::STATUS_HANDLE_NOT_CLOSABLE,
+                   .what = "handle " + std::to_string(handle) + " is protected from being closed"});
+    }
     last = std::move(entry->object);
     free_.push_back(static_cast<std::size_t>(entry - entries_.data()));
     std::ranges::push_heap(free_, std::greater{});
@@ -79,6 +84,21 @@ Result<void> HandleTable::set_inheritable(Handle handle, bool inheritable) {
   Entry* entry = find(handle);
   if (entry == nullptr) return invalid_handle(handle);
   entry->inheritable = inheritable;
+  return {};
+}
+
+Result<bool> HandleTable::protected_from_close(Handle handle) const {
+  const std::scoped_lock lock(mutex_);
+  const Entry* entry = const_cast<HandleTable*>(this)->find(handle);
+  if (entry == nullptr) return invalid_handle(handle);
+  return entry->kept;
+}
+
+Result<void> HandleTable::protect_from_close(Handle handle, bool protect) {
+  const std::scoped_lock lock(mutex_);
+  Entry* entry = find(handle);
+  if (entry == nullptr) return invalid_handle(handle);
+  entry->kept = protect;
   return {};
 }
 

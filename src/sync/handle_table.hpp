@@ -34,11 +34,15 @@ class HandleTable {
     return Ref<T>::adopt(static_cast<T*>(object->leak()));
   }
 
-  /// Forgets the handle; the object lives on while others hold it.
+  /// Forgets the handle; the object lives on while others hold it. STATUS_HANDLE_NOT_CLOSABLE if protected.
   [[nodiscard]] Result<void> close(Handle handle);
 
   [[nodiscard]] Result<bool> inheritable(Handle handle) const;
   [[nodiscard]] Result<void> set_inheritable(Handle handle, bool inheritable);
+
+  /// Whether close() refuses.
+  [[nodiscard]] Result<bool> protected_from_close(Handle handle) const;
+  [[nodiscard]] Result<void> protect_from_close(Handle handle, bool protect);
 
   /// The names of the objects that have one.
   [[nodiscard]] Names& names() { return names_; }
@@ -50,6 +54,7 @@ class HandleTable {
   struct Entry {
     Ref<Object> object;
     bool inheritable = false;
+    bool kept = false;  ///< protected from close
   };
   [[nodiscard]] static Error wrong_kind();
   [[nodiscard]] Entry* find(Handle handle);
