@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "pe/format.hpp"
 #include "pe/malformed.hpp"
@@ -53,6 +54,10 @@ Result<Exports> File::exports() const {
     return malformed(*this, range.rva,
                      fmt::format("the tables of {} exported names leave the image",
                                  static_cast<std::uint32_t>(raw->name_count)));
+  }
+  if (!checked_add<std::uint32_t>(raw->ordinal_base, raw->function_count)) {
+    return malformed(*this, range.rva,
+                     "the ordinals of the exports (Base, NumberOfFunctions) do not fit 32 bits");
   }
   exports.dll_name_ = string_at({raw->dll_name}).value_or(std::string_view{});
   exports.directory_begin_ = range.rva.value;
@@ -149,7 +154,7 @@ std::vector<Export> Exports::all() const {
     if (!target || !budget.spend(target->forwarder.size())) continue;
     result.push_back({.name = {}, .ordinal = ordinal_base_ + index, .target = *target});
   }
-  std::ranges::stable_sort(result, {}, &Export::ordinal);
+  std::ranges::sort(result, {}, [](const Export& e) { return std::tie(e.ordinal, e.name); });
   return result;
 }
 

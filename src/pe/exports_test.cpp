@@ -92,6 +92,7 @@ TEST(Exports, CountsAndTablesAreChecked) {
     const auto file = File::parse(bytes, "test.dll").value();
     return !file.exports().has_value();
   };
+  EXPECT_TRUE(refused(16, 0xFFFFFFFF));  // Base: the only ordinal would wrap
   EXPECT_TRUE(refused(20, 0xFFFFFFFF));  // NumberOfFunctions
   EXPECT_TRUE(refused(20, 0x40000000));  // times 4 is 0
   EXPECT_TRUE(refused(24, 0x80000000));  // NumberOfNames
