@@ -2,52 +2,53 @@
 //
 // Three steps, so that everything that can fail has failed before a module becomes visible:
 //   map_image()   reserve SizeOfImage (preferred base if free), map or copy the sections, relocate; all pages
-//                 that will be patched are writable, none is writable and executable
+//                 are writable, none is executable
 //   ...           the loader binds imports and tls/ writes the index
 //   protect()     final page protections; the last step that can fail
+//
+// Where the bytes come from, best first:
+//   the file      if its sections stand on page borders in the file too: mapped copy-on-write, so that a page
+//                 costs something only when it is touched, and memory only when it is written
+//   the cache     most files have a FileAlignment of 512 and cannot be mapped so. Such a file is laid out
+//   once,
+//                 as it stands in memory, in a file in the cache folder, and that one is mapped
+//   a copy        of small files, where copying is cheaper than asking the cache, and wherever the cache
+//   fails
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
+#include "image/file_bytes.hpp"
 #include "memory/address_space.hpp"
 #include "pe/file.hpp"
 
 namespace bobbin::image {
 
-/// The bytes of a file on disk, mapped read-only; closed and unmapped by the destructor.
-class FileBytes {
- public:
-  /// Opens a regular file. Errors name the path.
-  [[nodiscard]] static Result<FileBytes> open(const std::string& path);
-  FileBytes(FileBytes&& other) noexcept;
-  FileBytes& operator=(FileBytes&& other) noexcept;
-  ~FileBytes();
-  [[nodiscard]] std::span<const std::byte> bytes() const { return {data_, size_}; }
-  [[nodiscard]] int fd() const { return fd_; }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  FileBytes() = default;
-  const std::byte* data_ = nullptr;
-  std::size_t size_ = 0;
-  int fd_ = -1;
-  std::string path_;
+/// Pages [begin, end) of an image, by RVA, and the PAGE_* value that they get.
+struct ProtectedRange {
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+  std::uint32_t protect = 0;
 };
 
 struct MapOptions {
   /// Folder for page-aligned copies of files that cannot be mapped as they are; empty: always copy in memory.
+  /// Made when it does not exist (its parents are not), for the user alone.
   std::string cache_folder;
   /// Upper bound of that folder's content, bytes.
   std::uint64_t cache_limit = 1ull << 30;
+  /// Files whose image is smaller are copied without asking the cache; see kCopyBelow in image.cpp.
+  std::uint32_t copy_below = 0x40000;
   /// Data files (LOAD_LIBRARY_AS_IMAGE_RESOURCE) are laid out but never relocated nor executable.
   bool data_only = false;
 };
 
-/// An image that stands in memory.
+/// An image that stands in memory. Not thread-safe; what is in it is the guest's.
 class Mapped {
  public:
   Mapped(Mapped&& other) noexcept;
@@ -63,24 +64,29 @@ class Mapped {
   }
   /// Whether the image stands elsewhere than its header prefers.
   [[nodiscard]] bool relocated() const { return relocated_; }
+  /// Whether its pages come from a file (its own, or the cache's) rather than from a copy.
+  [[nodiscard]] bool file_backed() const { return file_backed_; }
 
-  /// Makes [at, at + size) writable until protect(); for import tables and the TLS index in read-only pages.
+  /// Makes the pages of [at, at + size) writable until (the next) protect(). Before the first protect() all
+  /// are.
   [[nodiscard]] Result<void> make_writable(Rva at, std::uint32_t size);
   /// Sets every section to its final protection.
   [[nodiscard]] Result<void> protect();
 
  private:
-  friend Result<Mapped> map_image(const FileBytes&, const pe::File&, memory::AddressSpace&, const MapOptions&);
+  friend class Mapper;
   Mapped() = default;
   memory::AddressSpace* space_ = nullptr;
   std::byte* base_ = nullptr;
   std::uint32_t size_ = 0;
   bool relocated_ = false;
-  std::vector<pe::Section> sections_;  ///< names are not used; ranges and characteristics are
-  std::uint32_t headers_size_ = 0;
+  bool file_backed_ = false;
+  bool protected_ = false;
+  std::vector<ProtectedRange> final_;  ///< all of [0, size), ascending
 };
 
-/// Places `parsed` (parsed from `file`'s bytes) in memory. On failure nothing stays mapped.
+/// Places `parsed` (parsed from `file`'s bytes) in memory. On failure nothing stays mapped. Fails with
+/// STATUS_CONFLICTING_ADDRESSES if the preferred base is taken and the file holds no relocations.
 [[nodiscard]] Result<Mapped> map_image(const FileBytes& file, const pe::File& parsed,
                                        memory::AddressSpace& space, const MapOptions& options);
 

@@ -31,7 +31,10 @@ std::optional<File::Extent> File::extent_at(Rva rva) const {
                   .present = into < place.raw_size ? place.raw_size - into : 0,
                   .visible = size - into};
   }
-  if (rva.value >= bytes_.size()) return std::nullopt;
+  // In memory, what no flag opens cannot be read (nor what lies behind the bytes given).
+  const bool closed =
+      after != sections_.begin() && !place.readable() && !place.writable() && !place.executable();
+  if (closed || rva.value >= bytes_.size()) return std::nullopt;
   const auto room =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(size - into, bytes_.size() - rva.value));
   return Extent{.offset = rva.value, .present = room, .visible = room};

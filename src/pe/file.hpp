@@ -21,7 +21,7 @@ namespace bobbin::pe {
 
 enum class Layout : std::uint8_t {
   file,    ///< bytes of the file: an RVA is translated through the section table
-  mapped,  ///< an image in memory: an RVA is an offset
+  mapped,  ///< an image in memory: an RVA is an offset; ImageBase says where it stands
 };
 
 /// One row of the section table, checked: raw data lies in the file, virtual range in SizeOfImage.
@@ -212,6 +212,9 @@ class File {
   /// Layout::file only: symbols are not part of an image in memory.
   [[nodiscard]] std::vector<Symbol> symbols() const;
 
+  /// Where in the headers ImageBase stands (8 bytes); a loader that moves an image writes the new base there.
+  [[nodiscard]] Rva image_base_field() const { return image_base_field_; }
+
   /// The bytes at [rva, rva + size), if they have bytes (a section's zero-filled tail has none in a file).
   [[nodiscard]] std::optional<ByteView> at(Rva rva, std::uint32_t size) const;
   /// A T at rva as the program would see it: bytes that the file does not hold, but the image does, are zero.
@@ -249,6 +252,7 @@ class File {
   Header header_;
   std::vector<Section> sections_;
   std::vector<DirectoryRange> directories_;
+  Rva image_base_field_;
   std::uint32_t symbol_table_ = 0;  ///< file offset; not checked before symbols() is called
   std::uint32_t symbol_count_ = 0;
 };

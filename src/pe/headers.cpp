@@ -154,6 +154,8 @@ class HeaderParser {
                            .heap_commit = h.heap_commit,
                            .major_subsystem_version = h.subsystem_major,
                            .minor_subsystem_version = h.subsystem_minor};
+    file_.image_base_field_.value =
+        static_cast<std::uint32_t>(optional_at(offsetof(OptionalHeader, image_base)));
     file_.symbol_table_ = file_header_.symbol_table;
     file_.symbol_count_ = file_header_.symbol_count;
   }
