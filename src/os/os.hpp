@@ -117,8 +117,8 @@ class RwLock {
   void unlock_shared() noexcept;
 
  private:
-  std::atomic<std::uint32_t> word_{0};     ///< readers, or kWriter
-  std::atomic<std::uint32_t> waiting_{0};  ///< writers that wait
+  std::atomic<std::uint32_t> word_{0};     ///< count of readers, or kWriter; and kWriterWaits
+  std::atomic<std::uint32_t> waiting_{0};  ///< threads, of either kind, that may sleep
 };
 
 /// A point in time on the monotonic clock, in nanoseconds; std::nullopt in a wait means for ever.

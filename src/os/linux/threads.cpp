@@ -1,4 +1,4 @@
-// Locks, waiting, clocks and threads of the real host.
+// Waiting, clocks and threads of the real host.
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <climits>
 #include <cstring>
 #include <ctime>
 
@@ -17,7 +16,6 @@
 namespace bobbin::os {
 namespace {
 
-constexpr std::uint32_t kWriter = 0x80000000u;
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 
 std::uint32_t* raw(const std::atomic<std::uint32_t>& word) {
@@ -54,55 +52,6 @@ WaitResult futex_wait(const std::atomic<std::uint32_t>& word, std::uint32_t expe
 
 void futex_wake(const std::atomic<std::uint32_t>& word, int count) noexcept {
   syscall(SYS_futex, raw(word), FUTEX_WAKE_PRIVATE, count, nullptr, nullptr, 0);
-}
-
-bool Mutex::try_lock() noexcept {
-  std::uint32_t expected = 0;
-  return word_.compare_exchange_strong(expected, 1, std::memory_order_acquire);
-}
-
-void Mutex::lock() noexcept {
-  if (try_lock()) [[likely]] return;
-  while (word_.exchange(2, std::memory_order_acquire) != 0) futex_wait(word_, 2);
-}
-
-void Mutex::unlock() noexcept {
-  if (word_.exchange(0, std::memory_order_release) == 2) futex_wake(word_, 1);
-}
-
-void RwLock::lock() noexcept {
-  waiting_.fetch_add(1);
-  for (;;) {
-    std::uint32_t expected = 0;
-    if (word_.compare_exchange_strong(expected, kWriter, std::memory_order_acquire)) break;
-    futex_wait(word_, expected);
-  }
-  waiting_.fetch_sub(1);
-}
-
-void RwLock::unlock() noexcept {
-  word_.store(0, std::memory_order_release);
-  futex_wake(word_, INT_MAX);
-}
-
-void RwLock::lock_shared() noexcept {
-  for (;;) {
-    std::uint32_t word = word_.load();
-    if ((word & kWriter) == 0 && waiting_.load() == 0) {
-      if (word_.compare_exchange_weak(word, word + 1, std::memory_order_acquire)) return;
-      continue;
-    }
-    if (word == 0) {  // a writer is about to take it: let it
-      timespec moment{.tv_sec = 0, .tv_nsec = 1000};
-      nanosleep(&moment, nullptr);
-      continue;
-    }
-    futex_wait(word_, word);
-  }
-}
-
-void RwLock::unlock_shared() noexcept {
-  if (word_.fetch_sub(1, std::memory_order_release) == 1) futex_wake(word_, INT_MAX);
 }
 
 std::uint64_t monotonic_now() noexcept {
