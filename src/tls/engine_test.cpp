@@ -1,73 +1,295 @@
+// Modules and threads: what each thread sees, before and after every operation.
 #include "tls/engine.hpp"
 
-#include <gtest/gtest.h>
-
-#include <array>
-#include <cstring>
-#include <vector>
-
+#include "base/checked.hpp"
 #include "tls/record.hpp"
+#include "tls/test_support.hpp"
 
 namespace bobbin::tls {
 namespace {
 
-struct Image {
-  explicit Image(std::size_t size, int fill, std::size_t align = 16)
-      : bytes(size, static_cast<std::byte>(fill)), alignment(align) {}
-  Template as_template() { return {.bytes = bytes, .alignment = alignment, .index_address = &index}; }
-  std::vector<std::byte> bytes;
-  std::size_t alignment;
-  std::uint32_t index = 0xAABBCCDD;
-};
+class EngineTest : public EngineFixture, public testing::WithParamInterface<std::size_t> {};
 
-class EngineTest : public testing::Test {
- protected:
-  void SetUp() override {
-    auto made = Engine::create({}, low_, high_);
-    ASSERT_TRUE(made) << made.error().message();
-    engine_ = std::move(*made);
-  }
-  void TearDown() override { EXPECT_EQ(check_invariants(*engine_), std::nullopt); }
+// -- the vector
 
-  ThreadRecord* start() {
-    auto record = engine_->create_thread();
-    EXPECT_TRUE(record);
-    EXPECT_TRUE(engine_->attach_thread(**record));
-    return *record;
-  }
-  std::uint32_t load(Image& image) {
-    auto reservation = engine_->prepare_module(image.as_template());
-    EXPECT_TRUE(reservation) << reservation.error().message();
-    return engine_->commit_module(std::move(*reservation));
-  }
-  static std::byte* block(ThreadRecord* record, std::uint32_t index) {
-    return static_cast<std::byte*>(teb_of(*record).ThreadLocalStoragePointer[index]);
-  }
-  void expect_sound() { EXPECT_EQ(check_invariants(*engine_), std::nullopt); }
+using VectorTest = EngineFixture;
 
-  std::array<abi::ULONG, 2> low_{};
-  std::array<abi::ULONG, 32> high_{};
-  std::unique_ptr<Engine> engine_;
-};
+TEST_F(VectorTest, WithoutModulesTheFieldHoldsItsOwnAddress) {
+  abi::TEB& teb = teb_of(*start());
+  EXPECT_EQ(static_cast<void*>(teb.ThreadLocalStoragePointer), &teb.ThreadLocalStoragePointer);
+  Image image(64);
+  load(image);
+  EXPECT_NE(static_cast<void*>(teb.ThreadLocalStoragePointer), &teb.ThreadLocalStoragePointer);
+  EXPECT_TRUE(shows(threads_[0], image));
+}
 
-TEST_F(EngineTest, SmallAndLargeModulesBeforeAndAfterThreads) {
-  for (const std::size_t size : {0ul, 1ul, 64ul, 1024ul, 4000ul, 70000ul}) {
-    Image image(size, 7);
-    ThreadRecord* early = start();
-    const auto index = load(image);
-    EXPECT_EQ(image.index, index);
-    ThreadRecord* late = start();
-    for (ThreadRecord* record : {early, late}) {
-      EXPECT_EQ(0, std::memcmp(block(record, index), image.bytes.data(), size));
-      EXPECT_EQ(std::byte{0}, block(record, index)[size]);
+TEST_F(VectorTest, IsNullBeforeAttachAndAfterDetach) {
+  Image image(64);
+  load(image);
+  auto record = engine_->create_thread();
+  ASSERT_TRUE(record);
+  EXPECT_EQ(teb_of(**record).ThreadLocalStoragePointer, nullptr);
+  ASSERT_TRUE(engine_->attach_thread(**record));
+  engine_->detach_thread(**record);
+  EXPECT_EQ(teb_of(**record).ThreadLocalStoragePointer, nullptr);
+  engine_->destroy_thread(*record);
+}
+
+TEST_F(VectorTest, LengthStandsBeforeIt) {
+  Image image(64);
+  load(image);
+  void** const vector = teb_of(*start()).ThreadLocalStoragePointer;
+  EXPECT_EQ(reinterpret_cast<std::uint64_t>(vector[-2]), kVectorCapacity);
+}
+
+TEST_F(VectorTest, NeitherItNorABlockEverMoves) {
+  Image first(64);
+  load(first);
+  ThreadRecord* const thread = start();
+  void** const vector = teb_of(*thread).ThreadLocalStoragePointer;
+  std::byte* const early = block(thread, first);
+  *early = std::byte{99};
+  std::vector<Image> images;
+  images.reserve(300);
+  for (std::size_t i = 0; i < 300; ++i) load(images.emplace_back(64 + i * 10, static_cast<int>(i)));
+  EXPECT_EQ(teb_of(*thread).ThreadLocalStoragePointer, vector);
+  EXPECT_EQ(block(thread, first), early);
+  EXPECT_EQ(*early, std::byte{99});
+  for (const Image& image : images) EXPECT_TRUE(shows(thread, image));
+}
+
+TEST_F(VectorTest, AGuestsOwnVectorIsStoredTo) {
+  Image first(64), second(64);
+  ThreadRecord* const thread = start();
+  load(first);
+  std::array<void*, 6> guest{};  // two words of header, four entries
+  guest[0] = reinterpret_cast<void*>(4);
+  guest[2] = block(thread, first);
+  teb_of(*thread).ThreadLocalStoragePointer = &guest[2];
+  load(second);
+  EXPECT_EQ(teb_of(*thread).ThreadLocalStoragePointer, &guest[2]);
+  EXPECT_TRUE(shows(thread, second));
+}
+
+TEST_F(VectorTest, AThreadLeavesAGuestsVectorThatIsTooShort) {
+  Image first(64), second(64);
+  ThreadRecord* const thread = start();
+  load(first);
+  std::byte patched[64] = {};
+  std::array<void*, 3> guest{reinterpret_cast<void*>(1), nullptr, patched};
+  teb_of(*thread).ThreadLocalStoragePointer = &guest[2];
+  load(second);
+  EXPECT_NE(teb_of(*thread).ThreadLocalStoragePointer, &guest[2]);
+  EXPECT_EQ(block(thread, first), patched) << "what the guest had put there goes along";
+  EXPECT_TRUE(shows(thread, second));
+  teb_of(*thread).ThreadLocalStoragePointer[first.index] = nullptr;  // tidy for check_invariants
+  unload(first);
+}
+
+// -- indices
+
+using IndexTest = EngineFixture;
+
+TEST_F(IndexTest, LowestFreeFirstAndAllThirtyTwoBitsWritten) {
+  Image a(8), b(8), c(8), d(8);
+  EXPECT_EQ(load(a), 0u);
+  EXPECT_EQ(load(b), 1u);
+  EXPECT_EQ(load(c), 2u);
+  EXPECT_EQ(b.index, 1u);
+  unload(b);
+  EXPECT_EQ(load(d), 1u);
+}
+
+TEST_F(IndexTest, SeveralReservationsMayBeOpenAtOnce) {
+  Image a(8), b(70'000);
+  auto first = engine_->prepare_module(a.as_template());
+  auto second = engine_->prepare_module(b.as_template());
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first->index(), 0u);
+  EXPECT_EQ(second->index(), 1u);
+  ThreadRecord* const between = start();
+  engine_->commit_module(std::move(*second));
+  engine_->commit_module(std::move(*first));
+  a.engine = b.engine = engine_.get();
+  EXPECT_TRUE(shows(between, a) && shows(between, b));
+}
+
+TEST_F(IndexTest, ADroppedReservationLeavesNoTrace) {
+  Image kept(64), dropped(64), next(64);
+  load(kept);
+  ThreadRecord* const thread = start();
+  {
+    auto reservation = engine_->prepare_module(dropped.as_template());
+    ASSERT_TRUE(reservation);
+    start();
+  }
+  EXPECT_EQ(dropped.index, 0xAABBCCDD);
+  for (ThreadRecord* record : threads_) EXPECT_EQ(block(record, 1), nullptr);
+  expect_sound();
+  EXPECT_EQ(load(next), 1u);
+  EXPECT_TRUE(shows(thread, kept));
+}
+
+TEST_F(IndexTest, MoreModulesThanAVectorHoldsAreRefused) {
+  ThreadRecord* const thread = start();
+  std::vector<Image> images(kVectorCapacity + 1, Image(1));
+  for (std::size_t i = 0; i < kVectorCapacity; ++i) load(images[i]);
+  auto refused = engine_->prepare_module(images.back().as_template());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::out_of_memory);
+  EXPECT_TRUE(shows(thread, images[kVectorCapacity - 1]));
+  unload(images[77]);
+  EXPECT_EQ(load(images.back()), 77u);
+}
+
+TEST_F(IndexTest, BadTemplatesAreRefused) {
+  for (const std::size_t alignment : {0ul, 3ul, 24ul, 16384ul}) {
+    Image image(64, 1, alignment);
+    auto refused = engine_->prepare_module(image.as_template());
+    ASSERT_FALSE(refused) << alignment;
+    EXPECT_EQ(refused.error().kind, ErrorKind::malformed);
+  }
+  make({.arena_size = 1 << 20});
+  Image large((1 << 20) + 1);
+  auto refused = engine_->prepare_module(large.as_template());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::out_of_memory);
+}
+
+// -- blocks, for every size
+
+TEST_P(EngineTest, EveryThreadHasTheTemplateAndZeroAfterIt) {
+  Image image(GetParam());
+  ThreadRecord* const early = start();
+  load(image);
+  ThreadRecord* const late = start();
+  for (ThreadRecord* record : {early, late}) {
+    EXPECT_TRUE(shows(record, image));
+    const std::size_t size = GetParam();
+    for (std::size_t at = size; at < align_up(size, std::size_t{16}); ++at) {
+      EXPECT_EQ(block(record, image)[at], std::byte{0}) << at;
     }
-    expect_sound();
-    engine_->detach_thread(*early);
-    engine_->destroy_thread(early);
-    engine_->destroy_thread(late);
-    engine_->release_module(index);
+  }
+  EXPECT_NE(block(early, image), block(late, image));
+}
+
+TEST_P(EngineTest, AThreadsWritesAreItsOwn) {
+  if (GetParam() == 0) return;
+  Image image(GetParam());
+  load(image);
+  ThreadRecord* const writer = start();
+  std::memset(block(writer, image), 0xEE, image.bytes.size());
+  ThreadRecord* const other = start();
+  EXPECT_TRUE(shows(other, image));
+  EXPECT_FALSE(shows(writer, image));
+}
+
+TEST_P(EngineTest, ThreadsBornLaterSeeWhatTheImageWroteToItsTemplate) {
+  if (GetParam() == 0) return;
+  Image image(GetParam());
+  const Image original = image;
+  load(image);
+  ThreadRecord* const early = start();
+  image.bytes.front() = std::byte{1};
+  image.bytes.back() = std::byte{2};
+  ThreadRecord* const late = start();
+  EXPECT_TRUE(shows(late, image));
+  EXPECT_EQ(0, std::memcmp(block(early, image), original.bytes.data(), original.bytes.size()));
+  image.bytes = original.bytes;
+  EXPECT_TRUE(shows(start(), image)) << "and when it is written back";
+}
+
+TEST_P(EngineTest, AModuleAtAReusedIndexShowsItsOwnTemplate) {
+  Image first(GetParam(), 1), second(GetParam(), 2);
+  load(first);
+  ThreadRecord* const thread = start();
+  if (GetParam() != 0) std::memset(block(thread, first), 0xEE, GetParam());
+  std::byte* const late_reader = block(thread, first);
+  unload(first);
+  expect_sound();
+  EXPECT_NO_FATAL_FAILURE([[maybe_unused]] volatile auto still_readable = *late_reader);
+  if (GetParam() != 0) *late_reader = std::byte{0xDD};  // a late writer must not reach the next owner
+  EXPECT_EQ(load(second), first.index);
+  EXPECT_TRUE(shows(thread, second));
+  EXPECT_TRUE(shows(start(), second));
+}
+
+TEST_P(EngineTest, ARecycledRecordIsAsNew) {
+  Image image(GetParam());
+  load(image);
+  for (int i = 0; i < 3; ++i) {
+    ThreadRecord* const thread = start();
+    abi::TEB& teb = teb_of(*thread);
+    EXPECT_TRUE(shows(thread, image));
+    EXPECT_EQ(teb.TlsSlots[5], nullptr);
+    EXPECT_EQ(teb.LastErrorValue, 0u);
+    teb.TlsSlots[5] = thread;
+    teb.LastErrorValue = 5;
+    teb.StaticUnicodeBuffer[260] = u'x';
+    if (GetParam() != 0) std::memset(block(thread, image), 0xEE, GetParam());
+    stop(thread);
     expect_sound();
   }
+}
+
+TEST_P(EngineTest, AlignmentHoldsInThirtyTwoThreads) {
+  std::vector<Image> images;
+  for (std::size_t alignment = 1; alignment <= kMaximumAlignment; alignment *= 2) {
+    images.emplace_back(GetParam(), 3, alignment);
+  }
+  for (std::size_t i = 0; i < images.size() / 2; ++i) load(images[i]);
+  for (int i = 0; i < 16; ++i) start();
+  for (std::size_t i = images.size() / 2; i < images.size(); ++i) load(images[i]);
+  for (int i = 0; i < 16; ++i) start();
+  for (ThreadRecord* thread : threads_) {
+    for (const Image& image : images) {
+      EXPECT_EQ(reinterpret_cast<std::uintptr_t>(block(thread, image)) % image.alignment, 0u);
+      EXPECT_TRUE(shows(thread, image));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, EngineTest, testing::ValuesIn(kSizes));
+
+// -- many
+
+using ManyTest = EngineFixture;
+
+TEST_F(ManyTest, AThousandThreadsSeeALoad) {
+  Image small(64, 1), large(70'000, 2);
+  for (int i = 0; i < 1000; ++i) start();
+  load(small);
+  load(large);
+  for (ThreadRecord* thread : threads_) EXPECT_TRUE(shows(thread, small) && shows(thread, large));
+}
+
+TEST_F(ManyTest, LoadingAndUnloadingForEverTakesNoMoreRoom) {
+  for (int i = 0; i < 10; ++i) start();
+  std::vector<std::byte*> places;
+  for (int round = 0; round < 200; ++round) {
+    Image a(64, round), b(5000, round), c(300, round);
+    for (Image* image : {&a, &b, &c}) load(*image);
+    for (ThreadRecord* thread : threads_) {
+      for (const Image* image : {&a, &b, &c}) EXPECT_TRUE(shows(thread, *image));
+      std::memset(block(thread, b), 0xEE, 5000);
+    }
+    EXPECT_LT(c.index, 3u);
+    const std::vector<std::byte*> here{block(threads_[0], a), block(threads_[0], b), block(threads_[0], c)};
+    if (round == 0) places = here;
+    EXPECT_EQ(here, places) << round;
+    for (Image* image : {&b, &a, &c}) unload(*image);
+    stop(threads_[1]);
+    start();
+  }
+}
+
+TEST_F(ManyTest, AlignmentIsIgnoredBeforeWindows81) {
+  make({.honour_alignment = false});
+  Image first(16, 1), second(16, 2, 4096);
+  load(first);
+  load(second);
+  ThreadRecord* const thread = start();
+  EXPECT_EQ(block(thread, second), block(thread, first) + 16);
 }
 
 }  // namespace

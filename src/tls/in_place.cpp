@@ -71,10 +71,17 @@ void InPlace::build(ThreadRecord& record, const Module& module) noexcept {
   record.blocks_end = std::max(record.blocks_end, static_cast<std::uint32_t>(module.offset + module.room));
 }
 
+/// The first `entries` entries are about to be used. A thread that needs none does not touch the page.
+void InPlace::expose_vector(ThreadRecord& record, std::uint32_t entries) noexcept {
+  if (entries <= record.entries) return;
+  record.header.length = kVectorCapacity;
+  record.entries = entries;
+}
+
 /// Lets one thread see its block.
 void InPlace::publish(ThreadRecord& record, std::uint32_t index) noexcept {
   void* const at = block(record, modules_[index]);
-  record.entries = std::max(record.entries, index + 1);
+  expose_vector(record, index + 1);
   store_entry(record.vector, index, at);
   const Vector seen = vector_field(record).load(std::memory_order_relaxed);
   if (seen == record.vector) [[likely]]
@@ -106,8 +113,7 @@ Result<void> InPlace::attach(ThreadRecord& record) {
     if (!view) return propagate(view);
     record.views = *view;
   }
-  record.header.length = kVectorCapacity;
-  record.entries = std::max(record.entries, high_);
+  expose_vector(record, high_);
   for (std::uint32_t i = 0; i < high_; ++i) {
     const Module& module = modules_[i];
     if (module.state == State::free) continue;

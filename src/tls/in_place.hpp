@@ -56,6 +56,7 @@ class InPlace {
   Result<void> prepare_blocks(const Module& module);
   Result<void> map_views();
   void build(ThreadRecord& record, const Module& module) noexcept;
+  static void expose_vector(ThreadRecord& record, std::uint32_t entries) noexcept;
   void publish(ThreadRecord& record, std::uint32_t index) noexcept;
   static void publish_to_guest_vector(ThreadRecord& record, void** guest, std::uint32_t index,
                                       void* at) noexcept;

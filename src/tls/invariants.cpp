@@ -38,7 +38,8 @@ std::optional<std::string> InPlace::broken_thread(ThreadRecord& record) {
     return vector == nullptr ? std::nullopt
                              : std::optional(std::string("a thread not attached has a vector"));
   }
-  if (record.header.length != kVectorCapacity) return "vector[-2] is not the vector's length";
+  if (record.entries != 0 && record.header.length != kVectorCapacity)
+    return "vector[-2] is not the vector's length";
   if (live_ != 0 && vector == reinterpret_cast<void**>(&record.teb.ThreadLocalStoragePointer)) {
     return "a thread has the sentinel although a module has TLS";
   }
@@ -89,12 +90,17 @@ std::optional<std::string> Threads::broken_invariant() {
   return std::nullopt;
 }
 
+std::optional<std::string> Slots::broken_invariant() {
+  const std::scoped_lock guard(threads_.lock());
+  if (!is_allocated(0)) return "slot 0 is not reserved";
+  return std::nullopt;
+}
+
 std::optional<std::string> check_invariants(const Engine& engine) {
   Engine::Impl& parts = *engine.impl_;
   if (auto broken = parts.modules->broken_invariant()) return broken;
   if (auto broken = parts.threads->broken_invariant()) return broken;
-  if (!parts.slots.is_allocated(0)) return "slot 0 is not reserved";
-  return std::nullopt;
+  return parts.slots.broken_invariant();
 }
 
 }  // namespace bobbin::tls

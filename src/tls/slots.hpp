@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 
 #include "tls/threads.hpp"
 
@@ -23,9 +25,10 @@ class Slots {
   /// The thread is gone: its expansion cells go too.
   void drop_expansion(abi::TEB& teb) noexcept;
 
-  [[nodiscard]] bool is_allocated(std::uint32_t index) const;
+  [[nodiscard]] std::optional<std::string> broken_invariant();
 
  private:
+  [[nodiscard]] bool is_allocated(std::uint32_t index) const;
   [[nodiscard]] abi::ULONG* word_of(std::uint32_t index) const;
 
   const std::span<abi::ULONG> low_;
