@@ -190,22 +190,24 @@ File::~File() {
   if (options_.shares == nullptr) return;
   if (!options_.shares->close(options_.id, this)) return;
   // The last open of a condemned file. Delete the name only if it still names this file.
-  const auto there = info_of(options_.host_path);
+  const auto name = host_path();
+  if (!name) return;
+  const auto there = info_of(*name);
   if (!there || there->id != options_.id) return;
-  if (options_.kind == FileKind::folder)
-    rmdir(options_.host_path.c_str());
-  else
-    unlink(options_.host_path.c_str());
+  if (options_.kind == FileKind::folder) {
+    rmdir(name->c_str());
+  } else {
+    unlink(name->c_str());
+  }
 }
 
-std::string File::host_path() const {
-  const std::scoped_lock lock(mutex_);
-  return options_.host_path;
-}
-
-void File::set_host_path(std::string path) {
-  const std::scoped_lock lock(mutex_);
-  options_.host_path = std::move(path);
+Result<std::string> File::host_path() const {
+  std::string name(PATH_MAX, '\0');
+  const ssize_t size = readlink(own_path(fd()).c_str(), name.data(), name.size());
+  if (size < 0) return host_failure("readlink", errno);
+  if (name[0] != '/') return refused(abi::STATUS_INVALID_DEVICE_REQUEST, "this has no path");
+  name.resize(static_cast<std::size_t>(size));
+  return name;
 }
 
 Result<void> File::need(std::uint32_t right) const {

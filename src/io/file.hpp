@@ -145,7 +145,6 @@ class File final : public sync::Waitable {
     std::uint32_t access = 0;      ///< specific rights (FILE_READ_DATA ...), no generic ones
     std::uint32_t flags = 0;       ///< FILE_FLAG_*
     FileId id = {};                ///< of disk files and folders
-    std::string host_path = {};    ///< where it was opened; empty for what has no path
     ShareTable* shares = nullptr;  ///< registered there by the maker; File ends the registration
   };
   File(Descriptor descriptor, Options options);
@@ -155,8 +154,8 @@ class File final : public sync::Waitable {
   [[nodiscard]] std::uint32_t flags() const { return options_.flags; }
   [[nodiscard]] FileId id() const { return options_.id; }
   [[nodiscard]] int fd() const { return descriptor_.get(); }
-  [[nodiscard]] std::string host_path() const;
-  void set_host_path(std::string path);
+  /// The host path that it has now; it may have been renamed. Fails for what has no name.
+  [[nodiscard]] Result<std::string> host_path() const;
 
   /// Reads up to `into.size()` bytes, from `offset` (the position then stands after what was read) or from
   /// the position. 0 at the end of a file; STATUS_PIPE_BROKEN at the end of a pipe. Blocks for pipes and
@@ -200,8 +199,7 @@ class File final : public sync::Waitable {
   [[nodiscard]] bool may_block() const;
 
   Descriptor descriptor_;
-  Options options_;  ///< constant, but for host_path, which mutex_ guards
-  mutable os::Mutex mutex_;
+  const Options options_;
 };
 
 /// Waits until `fd` can be read (or written), however long that takes. STATUS_CANCELLED when `self` is

@@ -202,7 +202,6 @@ Result<Opened> Files::open_located(const Located& where, const OpenRequest& requ
                                        .access = access,
                                        .flags = request.flags_and_attributes & 0xFFFF0000u,
                                        .id = info->id,
-                                       .host_path = where.host,
                                        .shares = shared ? &shares_ : nullptr}));
   if (shared) {
     auto registered = shares_.open(info->id, file.get(), access, request.share);
@@ -222,13 +221,9 @@ Result<FileInfo> Files::info(std::u16string_view path) const {
 }
 
 Result<std::u16string> Files::path_of(const File& file) const {
-  const std::string link = "/proc/self/fd/" + std::to_string(file.fd());
-  std::string host(PATH_MAX, '\0');
-  const ssize_t size = readlink(link.c_str(), host.data(), host.size());
-  if (size < 0) return host_failure("readlink", errno);
-  host.resize(static_cast<std::size_t>(size));
-  if (!host.starts_with('/')) return refused(abi::STATUS_INVALID_DEVICE_REQUEST, "this has no path");
-  return drives_.to_windows(host);
+  const auto host = file.host_path();
+  if (!host) return fail(host.error());
+  return drives_.to_windows(*host);
 }
 
 }  // namespace bobbin::io

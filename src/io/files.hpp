@@ -83,8 +83,7 @@ class Files {
   [[nodiscard]] Result<void> copy(std::u16string_view from, std::u16string_view to, bool fail_if_exists);
   [[nodiscard]] Result<void> hard_link(std::u16string_view name, std::u16string_view existing);
   /// `target` is stored as a host path; relative ones stay relative.
-  [[nodiscard]] Result<void> symbolic_link(std::u16string_view name, std::u16string_view target,
-                                           bool to_folder);
+  [[nodiscard]] Result<void> symbolic_link(std::u16string_view name, std::u16string_view target);
 
   /// Begins a search for `pattern` in its folder. STATUS_NO_SUCH_FILE if nothing matches.
   [[nodiscard]] Result<sync::Ref<Search>> search(std::u16string_view pattern, bool folders_only) const;
@@ -97,7 +96,11 @@ class Files {
  private:
   [[nodiscard]] Result<Opened> open_device(Device device, const OpenRequest& request);
   [[nodiscard]] Result<Opened> open_located(const Located& where, const OpenRequest& request, bool& retry);
-  [[nodiscard]] Result<void> check_unshared(const FileInfo& info) const;
+  /// Whether the name may be taken from a file: not if an open of it does not share deletion.
+  [[nodiscard]] Result<void> may_delete(const FileInfo& info) const;
+  [[nodiscard]] Result<void> rename_host(const std::string& from, std::u16string_view to, bool replace,
+                                         bool may_copy);
+  [[nodiscard]] Result<void> copy_across(const std::string& from, const std::string& to);
 
   DriveTable drives_;
   ShareTable shares_;
