@@ -1,8 +1,8 @@
 // What the conformance programs share: output, waiting and thread-local variables without any C runtime.
 //
-// A conformance program imports kernel32 alone, so that what it shows is the loader's and nobody else's doing:
-// no CRT start-up, no CRT TLS callback, no buffering. Its transcript goes straight to standard output by
-// WriteFile, one call per line, which also works in the last PROCESS_DETACH.
+// A conformance program imports kernel32 alone, so that what it shows is the loader's and nobody else's
+// doing: no CRT start-up, no CRT TLS callback, no buffering. Its transcript goes straight to standard output
+// by WriteFile, one call per line, which also works in the last PROCESS_DETACH.
 //
 //     ENTRY() {                          // the entry point: no main, no CRT
 //       case_line(19, "index %u", _tls_index);
@@ -36,7 +36,8 @@ static int same_text(const char* left, const char* right) {
   return *left == *right;
 }
 
-// ---- output ------------------------------------------------------------------------------------------------
+// ---- output
+// ------------------------------------------------------------------------------------------------
 
 static char* put_number(char* at, unsigned long long value, unsigned base) {
   char digits[24];
@@ -55,12 +56,23 @@ static char* put_format(char* at, const char* format, va_list arguments) {
       continue;
     }
     switch (*++format) {
-      case 's': for (const char* text = va_arg(arguments, const char*); *text;) *at++ = *text++; break;
-      case 'b': for (const char* text = va_arg(arguments, int) ? "yes" : "no"; *text;) *at++ = *text++; break;
-      case 'u': at = put_number(at, va_arg(arguments, unsigned), 10); break;
-      case 'x': at = put_number(at, va_arg(arguments, unsigned), 16); break;
-      case 'p': at = put_number(at, va_arg(arguments, unsigned long long), 16); break;
-      default: *at++ = *format;
+      case 's':
+        for (const char* text = va_arg(arguments, const char*); *text;) *at++ = *text++;
+        break;
+      case 'b':
+        for (const char* text = va_arg(arguments, int) ? "yes" : "no"; *text;) *at++ = *text++;
+        break;
+      case 'u':
+        at = put_number(at, va_arg(arguments, unsigned), 10);
+        break;
+      case 'x':
+        at = put_number(at, va_arg(arguments, unsigned), 16);
+        break;
+      case 'p':
+        at = put_number(at, va_arg(arguments, unsigned long long), 16);
+        break;
+      default:
+        *at++ = *format;
     }
   }
   return at;
@@ -95,7 +107,8 @@ static void case_line(unsigned number, const char* format, ...) {
   write_text(text, end);
 }
 
-// ---- the TEB, read by offset as compilers do ---------------------------------------------------------------
+// ---- the TEB, read by offset as compilers do
+// ---------------------------------------------------------------
 
 static inline ULONG64 teb_read(ULONG64 offset) {
   ULONG64 value;
@@ -107,7 +120,8 @@ static inline void teb_write(ULONG64 offset, ULONG64 value) {
   __asm__ volatile("movq %0, %%gs:(%1)" : : "r"(value), "r"(offset) : "memory");
 }
 
-// ---- threads -----------------------------------------------------------------------------------------------
+// ---- threads
+// -----------------------------------------------------------------------------------------------
 
 static HANDLE start_thread(LPTHREAD_START_ROUTINE routine, void* argument) {
   return CreateThread(NULL, 0, routine, argument, 0, NULL);
@@ -126,14 +140,14 @@ static DWORD run_in_thread(LPTHREAD_START_ROUTINE routine, void* argument) {
   return join(start_thread(routine, argument));
 }
 
-// ---- the entry point ---------------------------------------------------------------------------------------
+// ---- the entry point
+// ---------------------------------------------------------------------------------------
 
-// On entry rsp is 8 below a multiple of 16, as after any call; the thread ends in ExitProcess, not in a return.
-#define ENTRY()                  \
-  static unsigned program(void); \
-  void entry(void) {             \
-    ExitProcess(program());      \
-  }                              \
+// On entry rsp is 8 below a multiple of 16, as after any call; the thread ends in ExitProcess, not in a
+// return.
+#define ENTRY()                                \
+  static unsigned program(void);               \
+  void entry(void) { ExitProcess(program()); } \
   static unsigned program(void)
 
 #define DLL_ENTRY() BOOL WINAPI entry(HINSTANCE module, DWORD reason, void* reserved)

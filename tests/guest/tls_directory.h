@@ -1,7 +1,8 @@
 // Implicit TLS written out by hand: the directory (data directory 9), the template, the callbacks, the index.
 //
-// The linker points the TLS data directory at the symbol _tls_used. A CRT usually defines it; here the program
-// does, so that a test decides every field. Set before including this file, where the default will not do:
+// The linker points the TLS data directory at the symbol _tls_used. A CRT usually defines it; here the
+// program does, so that a test decides every field. Set before including this file, where the default will
+// not do:
 //
 //     TLS_INDEX_BEFORE     what the index word holds in the file                         (default 0)
 //     TLS_ZERO_FILL        SizeOfZeroFill                                                (default 0)
@@ -43,10 +44,10 @@ volatile ULONG _tls_index = TLS_INDEX_BEFORE;
 // Likewise the callback array: XLA opens it, the NULL in XLZ ends it, TLS_CALLBACK's stand in between.
 SECTION(".CRT$XLA") PIMAGE_TLS_CALLBACK tls_callbacks_start = NULL;
 SECTION(".CRT$XLZ") PIMAGE_TLS_CALLBACK tls_callbacks_end = NULL;
-#define TLS_CALLBACK(function, place) \
-  SECTION(".CRT$XL" place) PIMAGE_TLS_CALLBACK function##_entry = function
+#define TLS_CALLBACK(function, place) SECTION(".CRT$XL" place) PIMAGE_TLS_CALLBACK function##_entry = function
 
-SECTION(".rdata$T") const IMAGE_TLS_DIRECTORY64 _tls_used = {
+SECTION(".rdata$T")
+const IMAGE_TLS_DIRECTORY64 _tls_used = {
     .StartAddressOfRawData = (ULONG64)_tls_start,
 #ifdef TLS_NO_DATA
     .EndAddressOfRawData = (ULONG64)_tls_start,
@@ -60,9 +61,7 @@ SECTION(".rdata$T") const IMAGE_TLS_DIRECTORY64 _tls_used = {
 };
 
 // This thread's block of this module: vector[index].
-static inline char* tls_block(void) {
-  return ((char**)teb_read(0x58))[_tls_index];
-}
+static inline char* tls_block(void) { return ((char**)teb_read(0x58))[_tls_index]; }
 
 #ifdef __clang__
 #define PER_THREAD(type, name, value) static __thread type name = value

@@ -43,9 +43,7 @@ static unsigned count_aligned(LPTHREAD_START_ROUTINE routine, void (*while_they_
   return good;
 }
 
-static void load(void) {
-  aligned_in_dll = (void*)GetProcAddress(LoadLibraryA("late.dll"), "aligned_here");
-}
+static void load(void) { aligned_in_dll = (void*)GetProcAddress(LoadLibraryA("late.dll"), "aligned_here"); }
 
 ENTRY() {
   case_line(35, "EXE, main: %b", is_aligned(&MY(aligned)));

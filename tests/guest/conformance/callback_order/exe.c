@@ -8,7 +8,8 @@ static HANDLE thread_being_watched, it_is_watched;
 
 static void NTAPI exe_callback(void* module, DWORD reason, void* reserved) {
   if (reason == DLL_THREAD_DETACH)
-    line("the thread's handle is signalled: %b", WaitForSingleObject(thread_being_watched, 0) == WAIT_OBJECT_0);
+    line("the thread's handle is signalled: %b",
+         WaitForSingleObject(thread_being_watched, 0) == WAIT_OBJECT_0);
   journal_note("EXE.tls", reason);
 }
 TLS_CALLBACK(exe_callback, "C");
@@ -31,13 +32,16 @@ static DWORD WINAPI note_the_start(void* unused) {
 static void thread_attach(void) {
   journal_keep(1);
   watch_thread(note_the_start);
-  unsigned a_tls = journal_position("A.tls", DLL_THREAD_ATTACH), a = journal_position("A.main", DLL_THREAD_ATTACH);
-  unsigned b_tls = journal_position("B.tls", DLL_THREAD_ATTACH), b = journal_position("B.main", DLL_THREAD_ATTACH);
+  unsigned a_tls = journal_position("A.tls", DLL_THREAD_ATTACH),
+           a = journal_position("A.main", DLL_THREAD_ATTACH);
+  unsigned b_tls = journal_position("B.tls", DLL_THREAD_ATTACH),
+           b = journal_position("B.main", DLL_THREAD_ATTACH);
   unsigned exe = journal_position("EXE.tls", DLL_THREAD_ATTACH);
   case_line(22, "A.tls directly before A.main: %b", a_tls && a_tls + 1 == a);
   case_line(22, "B.tls directly before B.main: %b", b_tls && b_tls + 1 == b);
   case_line(22, "EXE.tls after all DLLs: %b", exe > a && exe > b);
-  case_line(22, "the start routine last: %b", journal_position("the start routine", DLL_THREAD_ATTACH) == exe + 1);
+  case_line(22, "the start routine last: %b",
+            journal_position("the start routine", DLL_THREAD_ATTACH) == exe + 1);
   journal_keep(0);
 }
 

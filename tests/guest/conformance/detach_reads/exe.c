@@ -12,7 +12,8 @@ PER_THREAD(int, value, 0xE);
 static int exe_value(void) { return MY(value); }
 
 static void NTAPI callback(void* module, DWORD reason, void* reserved) {
-  if (reason == DLL_THREAD_DETACH) case_line(43, "EXE.tls reads EXE %x, A %x, B %x", exe_value(), a_value(), b_value());
+  if (reason == DLL_THREAD_DETACH)
+    case_line(43, "EXE.tls reads EXE %x, A %x, B %x", exe_value(), a_value(), b_value());
 }
 TLS_CALLBACK(callback, "C");
 

@@ -7,7 +7,8 @@ static void show(const char* file) {
   HMODULE dll = LoadLibraryA(file);
   ULONG (*index)(void) = (void*)GetProcAddress(dll, "index");
   int (*variable_here)(void) = (void*)GetProcAddress(dll, "variable_here");
-  case_line(28, "%s: not 0: %b, below 32: %b, its variable: %x", file, index() != 0, index() < 32, variable_here());
+  case_line(28, "%s: not 0: %b, below 32: %b, its variable: %x", file, index() != 0, index() < 32,
+            variable_here());
   FreeLibrary(dll);
 }
 

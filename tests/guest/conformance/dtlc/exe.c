@@ -10,9 +10,9 @@ static void show(const char* when) {
   journal_keep(1);
   run_in_thread(nothing, NULL);
   for (DWORD reason = DLL_THREAD_ATTACH; reason <= DLL_THREAD_DETACH; ++reason)
-    case_line(37, "%s: %s: tls.dll: callback %b, DllMain %b; plain.dll: DllMain %b", when, reason_name(reason),
-              journal_position("tls.tls", reason) != 0, journal_position("tls.main", reason) != 0,
-              journal_position("plain.main", reason) != 0);
+    case_line(37, "%s: %s: tls.dll: callback %b, DllMain %b; plain.dll: DllMain %b", when,
+              reason_name(reason), journal_position("tls.tls", reason) != 0,
+              journal_position("tls.main", reason) != 0, journal_position("plain.main", reason) != 0);
 }
 
 ENTRY() {

@@ -5,7 +5,8 @@
 static ULONG64 first_import(const char* image) {
   const IMAGE_NT_HEADERS64* headers = (const void*)(image + ((const IMAGE_DOS_HEADER*)image)->e_lfanew);
   const IMAGE_IMPORT_DESCRIPTOR* import =
-      (const void*)(image + headers->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_IMPORT].VirtualAddress);
+      (const void*)(image +
+                    headers->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_IMPORT].VirtualAddress);
   return *(const ULONG64*)(image + import->FirstThunk);
 }
 

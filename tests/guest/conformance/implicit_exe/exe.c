@@ -21,7 +21,8 @@ ENTRY() {
   ULONG64 block = *(ULONG64*)teb_read(kVector), size = (ULONG64)(_tls_end - _tls_start);
   ULONG64 address = address_of_main_copy = (ULONG64)&MY(initialised);
   case_line(19, "_tls_index of the EXE: %u", _tls_index);
-  case_line(19, "vector[0] holds the block with the variable: %b", block <= address && address < block + size);
+  case_line(19, "vector[0] holds the block with the variable: %b",
+            block <= address && address < block + size);
   case_line(20, "main sees %x %x %x", MY(initialised), MY(zero), MY(other));
   MY(initialised) = 0x11;
   MY(zero) = 0x11;

@@ -1,4 +1,5 @@
-// Case 39: a thread killed by TerminateThread leaves no notice, and does not stop a TLS DLL from being loaded.
+// Case 39: a thread killed by TerminateThread leaves no notice, and does not stop a TLS DLL from being
+// loaded.
 #include "journal.h"
 #include "tls_directory.h"
 
@@ -28,9 +29,10 @@ ENTRY() {
   running = CreateEventA(NULL, FALSE, FALSE, NULL);
   journal_keep(1);
   for (int i = 0; i < 3; ++i) kill_one();
-  case_line(39, "THREAD_ATTACH noted: %b, THREAD_DETACH noted: %b",
-            journal_position("early.tls", DLL_THREAD_ATTACH) != 0,
-            journal_position("early.tls", DLL_THREAD_DETACH) || journal_position("early.main", DLL_THREAD_DETACH));
+  case_line(
+      39, "THREAD_ATTACH noted: %b, THREAD_DETACH noted: %b",
+      journal_position("early.tls", DLL_THREAD_ATTACH) != 0,
+      journal_position("early.tls", DLL_THREAD_DETACH) || journal_position("early.main", DLL_THREAD_DETACH));
   HMODULE late = LoadLibraryA("late.dll");
   case_line(39, "loaded: %b", late != NULL);
   case_line(39, "a new thread reads %x", run_in_thread(read_late, (void*)GetProcAddress(late, "late_value")));

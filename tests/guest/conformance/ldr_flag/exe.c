@@ -22,8 +22,10 @@ static const char* find_entry(HMODULE base, int* links_hold) {
 static void show(const char* name, const char* file) {
   int links_hold = 1;
   const char* entry = find_entry(GetModuleHandleA(file), &links_hold);
-  if (!entry) case_line(7, "%s: not in InLoadOrder", name);
-  else case_line(7, "%s: TlsIndex %x, links hold: %b", name, *(USHORT*)(entry + kTlsIndex), links_hold);
+  if (!entry)
+    case_line(7, "%s: not in InLoadOrder", name);
+  else
+    case_line(7, "%s: TlsIndex %x, links hold: %b", name, *(USHORT*)(entry + kTlsIndex), links_hold);
 }
 
 ENTRY() {

@@ -1,5 +1,5 @@
-// Case 31: the vector grows under running threads: 40 copies of a TLS DLL, while four threads never stop using
-// a variable of a module that was there before.
+// Case 31: the vector grows under running threads: 40 copies of a TLS DLL, while four threads never stop
+// using a variable of a module that was there before.
 #include "tls_directory.h"
 
 enum { kCopies = 40, kWorkers = 4 };
@@ -59,7 +59,8 @@ ENTRY() {
   if (loaded != kCopies) return 1;
   stop = 1;
   for (int i = 0; i < kWorkers; ++i) good += join(workers[i]);
-  case_line(31, "%u of 4 threads: the early variable never moved nor changed, all new ones hold the template", good);
+  case_line(31, "%u of 4 threads: the early variable never moved nor changed, all new ones hold the template",
+            good);
   for (int i = 0; i < kCopies; ++i) good += copies[i](0) == 0x41;
   case_line(31, "main agrees: %b", good == kWorkers + kCopies);
   return 0;

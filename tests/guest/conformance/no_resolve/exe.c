@@ -1,4 +1,5 @@
-// Case 29: DONT_RESOLVE_DLL_REFERENCES gives no index and no callbacks, and a later LoadLibrary repairs nothing.
+// Case 29: DONT_RESOLVE_DLL_REFERENCES gives no index and no callbacks, and a later LoadLibrary repairs
+// nothing.
 #include "journal.h"
 
 enum { kPeb = 0x60, kLdr = 0x18, kInLoadOrder = 0x10, kDllBase = 0x30, kTlsIndex = 0x6E };

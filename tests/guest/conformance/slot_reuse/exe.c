@@ -11,7 +11,8 @@ struct Late {
 
 static struct Late load(const char* file) {
   HMODULE module = LoadLibraryA(file);
-  return (struct Late){module, (void*)GetProcAddress(module, "get_and_set"), (void*)GetProcAddress(module, "index")};
+  return (struct Late){module, (void*)GetProcAddress(module, "get_and_set"),
+                       (void*)GetProcAddress(module, "index")};
 }
 
 static struct Late current;

@@ -30,7 +30,7 @@ static void get_clears_error(void) {
 }
 
 static void get2_keeps_error(void) {
-  void* (WINAPI *get2)(DWORD) = (void*)GetProcAddress(GetModuleHandleA("kernel32.dll"), "TlsGetValue2");
+  void*(WINAPI * get2)(DWORD) = (void*)GetProcAddress(GetModuleHandleA("kernel32.dll"), "TlsGetValue2");
   if (!get2) {
     case_line(12, "TlsGetValue2 is absent (before Windows 11 24H2)");
     return;
