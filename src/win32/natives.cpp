@@ -10,6 +10,7 @@ std::span<const std::span<const Export>> all_natives() {
       fibersapi_natives(),
       fileapi_natives(),
       heapapi_natives(),
+      interlockedapi_natives(),
       memoryapi_natives(),
       ntcrt_natives(),
       ntcrt_printf_natives(),

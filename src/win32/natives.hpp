@@ -11,6 +11,7 @@ namespace bobbin::win32 {
 std::span<const Export> fibersapi_natives();
 std::span<const Export> fileapi_natives();
 std::span<const Export> heapapi_natives();
+std::span<const Export> interlockedapi_natives();
 std::span<const Export> memoryapi_natives();
 std::span<const Export> ntcrt_natives();
 std::span<const Export> ntcrt_printf_natives();
