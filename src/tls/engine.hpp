@@ -1,7 +1,91 @@
-// Thread-local storage: the engine.
+// Thread-local storage: the engine. What Windows threads call their own, and how Bobbin keeps it.
 //
-// (The picture of a thread's storage and the order of publication: written by the commit that completes
-// this.)
+// A Windows program has three kinds of variable that each thread has its own copy of:
+//
+//   explicit slots   TlsAlloc hands out an index; TlsGetValue and TlsSetValue read and write the calling
+//                    thread's cell of that index, one pointer.
+//   module TLS       `thread_local int x;` in an EXE or DLL. The file carries a template, the initial bytes
+//                    of all its such variables. The loader gives the module an index (it writes the index
+//                    into the image) and each thread a block, a copy of the template. The compiler reads x
+//                    without calling anybody:
+//                        mov  eax, [_tls_index]       the module's index
+//                        mov  rcx, gs:[58h]           TEB.ThreadLocalStoragePointer: the thread's vector
+//                        mov  rcx, [rcx + rax*8]      vector[index]: the thread's block of that module
+//                        mov  eax, [rcx + offset_x]
+//   fiber-local      like explicit slots, but kept by a fiber and with destructors: fls.hpp.
+//
+// gs: points at the thread's TEB, and all of it is read by code that asks for no lock. So what stands at
+// those offsets is the truth, not a copy of it; and since a thread may be between any two of the four
+// instructions above when another thread loads a DLL, what it has read must stay right.
+//
+// A thread's storage
+// ------------------
+//
+//   A ThreadRecord (record.hpp): pooled, side by side with those of other threads, nothing paid for untouched
+//   pages. Here with modules A (index 0), B (index 1, large) and C (index 2).
+//
+//   gs: -> +--------------------------------------+ 0
+//          | TEB    ThreadLocalStoragePointer  ---|----------.
+//          |        TlsSlots[64]                  |          |    explicit slots 0 to 63
+//          |        TlsExpansionSlots  -----------|--------- | -> 1024 cells, slots 64 to 1087; on first use
+//          |        FlsData  ---------------------|--------- | -> FLS block (fls.hpp)
+//          +--------------------------------------+ 0x1878   |
+//          | what the engine remembers:  views ---|----.     |
+//          +--------------------------------------+ 0x18C0   |
+//          | small blocks   [ A ]  [ C ]          |    |     |    at the same offsets in every record
+//          |                  ^      ^            |    |     |
+//          +------------------|------|------------+    |     |
+//          | length           |      |            |    |     |    16 bytes; length is vector[-2]
+//          | vector  [0] -----'      |            | <- | ----'    never moves, never grows: 2046 entries
+//          |         [1] ------------|------------|--. |
+//          |         [2] ------------'            |  | |
+//          |         ...  NULL                    |  | |
+//          +--------------------------------------+  | |
+//          v-----------------------------------------'-'
+//          +-------------------------------+---------------------+
+//          | B's template; pages that this | address space kept  |    one mapping per thread: a view of the
+//          | thread has written are its    | for templates to    |    template file (views.hpp), there once
+//          | own copies                    | come                |    a large module was loaded
+//          +-------------------------------+---------------------+
+//
+// A vector that could not hold a new module would have to be replaced under a running thread, and the old one
+// kept, for nobody knows when that thread reads it last. Ours never has to be (Growth::in_place;
+// in_place.hpp). Windows does replace it; Growth::swap will do as Windows does.
+//
+// Templates up to a page are copied: a copy costs 15 ns for 64 bytes and 0.2 us for 4 KiB, a touched view 1.7
+// us and a page anyway. Larger ones, and small ones that find no room, are views: a thread pays for the pages
+// that it writes to.
+//
+// How a change becomes visible
+// ----------------------------
+//
+// Everything that can fail comes first and is not seen by anyone; then come stores that cannot fail.
+//
+//   a module      prepare_module   index chosen; every live thread's block filled, or (large) the template
+//                                  put into the file and views mapped. Failure undoes all of it.
+//                 commit_module    per thread: vector[index] = block (release), after which, if the thread
+//                                  had no vector yet, TEB+58h = vector (release); last, the index goes into
+//                                  the image.
+//                 release_module   index and room are free. Vectors keep the stale entry: a late reader finds
+//                                  its block readable, until another module takes the index or the room. A
+//                                  large block's pages go back to the host at once.
+//   a thread      create_thread    a record, all zero. TEB+58h is NULL: "not alive yet", loads pass it by.
+//                 attach_thread    view mapped (may fail), blocks filled, entries stored; last, TEB+58h =
+//                                  vector. With no TLS module in the process it holds its own address, as on
+//                                  Windows.
+//                 detach_thread    TEB+58h = NULL; then blocks, expansion cells and FLS go.
+//                 destroy_thread   the record is zeroed, where it was written, and pooled.
+//   a slot        allocate_slot    lowest clear bit of the PEB's bitmap set; the caller's cell zeroed.
+//                 free_slot        the cell zeroed in every thread, alive or not; then the bit cleared. So
+//                                  whoever gets the index next reads NULL everywhere.
+//
+// Locks, outer to inner: the loader lock (not ours; modules are loaded and unloaded under it) > the modules
+// lock (InPlace: births and deaths share it, changes of the set of modules exclude them) > the threads lock
+// (Threads: the list of records, the pool, the slot bitmaps). FLS has its own. None is held while guest code
+// runs.
+//
+// Files: record.hpp, threads.hpp (where records come from), slots.hpp, in_place.hpp over ranges.hpp (the
+// layout) and views.hpp (large templates), fls.hpp, invariants.cpp (what must always hold, as code).
 #pragma once
 
 #include <cstddef>

@@ -91,7 +91,7 @@ TEST_F(FailureTest, LoadingAModule) {
       expect_sound();
       while (!threads_.empty()) stop(threads_.back());
     }
-    EXPECT_EQ(failures - 1, size <= 1024 ? 0 : 5 + 2 * 5) << "file, its view (2), size, bytes; 2 per thread";
+    EXPECT_EQ(failures - 1, size <= 4096 ? 0 : 5 + 2 * 5) << "file, its view (2), size, bytes; 2 per thread";
   }
 }
 

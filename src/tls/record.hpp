@@ -17,7 +17,7 @@ namespace bobbin::tls {
 /// Entries of a thread's vector: the largest number of modules with TLS.
 inline constexpr std::uint32_t kVectorCapacity = 2046;
 
-inline constexpr std::size_t kRecordSize = 9 * os::kPageSize;
+inline constexpr std::size_t kRecordSize = 17 * os::kPageSize;
 
 /// The 16 bytes before vector[0], as Windows lays them out (specification 1.5).
 struct VectorHeader {
@@ -37,7 +37,7 @@ struct ThreadRecord {
   bool attached;             ///< has blocks; written by its own thread under the shared modules lock
 
   /// Small blocks, at the same offsets in every record.
-  alignas(64) std::byte blocks[5 * os::kPageSize - 0x18C0];
+  alignas(64) std::byte blocks[13 * os::kPageSize - 0x18C0];
 
   VectorHeader header;
   void* vector[kVectorCapacity];
@@ -46,7 +46,7 @@ struct ThreadRecord {
 inline constexpr std::size_t kBlocksBegin = offsetof(ThreadRecord, blocks);
 inline constexpr std::size_t kBlocksEnd = offsetof(ThreadRecord, header);
 
-static_assert(kBlocksBegin == 0x18C0 && kBlocksEnd == 5 * os::kPageSize);
+static_assert(kBlocksBegin == 0x18C0 && kBlocksEnd == 13 * os::kPageSize);
 static_assert(sizeof(ThreadRecord) == kRecordSize && sizeof(VectorHeader) == 16);
 
 }  // namespace bobbin::tls

@@ -91,6 +91,6 @@ class EngineFixture : public testing::Test {
 };
 
 /// Sizes on both sides of every border: empty, copied, the largest copied, views of one page and of many.
-inline constexpr std::size_t kSizes[] = {0, 1, 64, 1024, 1025, 4096, 5000, 70'000};
+inline constexpr std::size_t kSizes[] = {0, 1, 64, 1024, 4096, 4097, 9000, 70'000};
 
 }  // namespace bobbin::tls
