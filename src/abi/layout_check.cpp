@@ -1,6 +1,7 @@
 // Every offset that guest code relies on, checked against the published layout in one place (specification,
 // section 1). If this file compiles, the structs are right.
 #include "abi/asm_offsets.h"
+#include "abi/context.hpp"
 #include "abi/teb.hpp"
 
 namespace bobbin::abi {
@@ -30,7 +31,6 @@ AT(TEB, StaticUnicodeBuffer, 0x1268);
 AT(TEB, DeallocationStack, 0x1478);
 AT(TEB, TlsSlots, 0x1480);
 AT(TEB, TlsLinks, 0x1680);
-AT(TEB, HardErrorMode, 0x16B0);
 AT(TEB, Vdm, 0x1690);
 AT(TEB, GuaranteedStackBytes, 0x1748);
 AT(TEB, ReservedForOle, 0x1758);
@@ -120,6 +120,15 @@ AT(RTL_USER_PROCESS_PARAMETERS, CommandLine, 0x70);
 AT(RTL_USER_PROCESS_PARAMETERS, Environment, 0x80);
 AT(RTL_USER_PROCESS_PARAMETERS, WindowTitle, 0xB0);
 AT(RTL_USER_PROCESS_PARAMETERS, EnvironmentSize, 0x3F0);
+
+AT(CONTEXT, ContextFlags, 0x30);
+AT(CONTEXT, EFlags, CONTEXT_EFLAGS);
+AT(CONTEXT, Rax, CONTEXT_RAX);
+AT(CONTEXT, Rsp, CONTEXT_RSP);
+AT(CONTEXT, R8, CONTEXT_R8);
+AT(CONTEXT, Rip, CONTEXT_RIP);
+AT(CONTEXT, FltSave, CONTEXT_FLTSAVE);
+static_assert(sizeof(CONTEXT) == 0x4D0);
 
 #undef AT
 

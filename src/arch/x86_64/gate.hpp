@@ -36,7 +36,34 @@ bool bobbin_gate_run(Gate* gate, void (*body)(void*), void* context);
 /// frame stays below, so gates opened by `body` can be left as usual.
 void bobbin_call_on_stack(void* stack_top, void (*body)(void*), void* context);
 
+/// Where callback thunks jump (never called from C++).
+void bobbin_callback_entry();
+
 }  // extern "C"
+
+/// What a host function hands back to the guest that called it; both registers are set.
+struct CallbackResult {
+  std::uint64_t integer;
+  double floating;
+};
+
+/// A host function as the guest's calls reach it. `dispatch` is found by assembly at offset 0; `cells` are the
+/// integer arguments by number (stack arguments included), `floats` the first four floating ones.
+struct Callback {
+  void (*dispatch)(Callback* self, const std::uint64_t* cells, const double* floats, CallbackResult* result);
+};
+
+/// Code that guests can call, one thunk per callback, in pages that are never written once they can be executed:
+/// each thunk loads its Callback* from a cell of the data page that follows the code page.
+inline constexpr std::size_t kCallbacksPerPage = 255;
+inline constexpr std::size_t kCallbackPageSize = 2 * 4096;  ///< code page, data page
+
+/// Writes the thunks of one page pair to `code_page` (both pages writable; the caller then seals the first).
+void write_callback_page(std::byte* code_page) noexcept;
+/// The code of thunk `number`.
+[[nodiscard]] std::byte* callback_code(std::byte* code_page, std::size_t number) noexcept;
+/// The cell that says which Callback thunk `number` enters.
+[[nodiscard]] Callback** callback_cell(std::byte* code_page, std::size_t number) noexcept;
 
 /// Makes `base` the address behind gs: on this thread.
 void set_gs_base(void* base) noexcept;

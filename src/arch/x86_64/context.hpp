@@ -1,0 +1,12 @@
+// Going on somewhere else: a thread takes over a whole register set.
+#pragma once
+
+#include "abi/context.hpp"
+
+namespace bobbin::arch {
+
+/// Continues at context->Rip with all integer registers, flags, x87 and SSE state of `context`. The 16 bytes
+/// below context->Rsp are overwritten (Windows guests have no red zone).
+extern "C" [[noreturn]] void bobbin_restore_context(const abi::CONTEXT* context);
+
+}  // namespace bobbin::arch
