@@ -152,9 +152,14 @@ struct HostThread {
 [[nodiscard]] Result<HostThread> start_thread(std::byte* stack, std::size_t size, void (*routine)(void*),
                                               void* argument);
 
+/// The calling thread, if start_thread made it.
+[[nodiscard]] HostThread current_host_thread() noexcept;
+
 /// Whether the thread has left its stack for good; if so its handle is used up. Never waits.
 [[nodiscard]] bool try_join(HostThread thread) noexcept;
 
+/// Host id of this process (getpid).
+[[nodiscard]] std::uint32_t process_id() noexcept;
 /// Host id of the calling thread (gettid).
 [[nodiscard]] std::uint32_t host_thread_id() noexcept;
 

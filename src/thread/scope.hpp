@@ -15,7 +15,13 @@ class Thread;
 
 enum class Where : std::uint8_t { host, guest, native };
 
-/// The part of a Thread that scopes and signal handlers touch; first member of Thread, found by gs:[250h].
+/// What others can ask of a thread; bits of Place::requests.
+enum Request : std::uint32_t {
+  kLeave = 1,    ///< leave every gate: the thread or the whole guest has ended
+  kSuspend = 2,  ///< stand still while Thread's suspend count is not 0
+};
+
+/// The part of a Thread that scopes and signal handlers touch; a base of Thread, found by gs:[250h].
 struct Place {
   /// Written by the owning thread only; read by it and by signal handlers that run on it.
   std::atomic<Where> where{Where::host};
@@ -28,7 +34,7 @@ struct Place {
   std::uint64_t guest_rsp = 0;
 };
 
-/// Carries out what others asked of this thread; may not return (the thread leaves to its gate).
+/// Carries out what others asked of this thread, which is in guest code; may not return (it leaves to its gate).
 void serve_requests(Place& place);
 
 [[nodiscard]] inline Place& current_place() {

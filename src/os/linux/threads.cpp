@@ -89,7 +89,11 @@ Result<HostThread> start_thread(std::byte* stack, std::size_t size, void (*routi
                .advice = "look at the limits on processes and memory (ulimit -u, -v)"});
 }
 
+HostThread current_host_thread() noexcept { return HostThread{pthread_self()}; }
+
 bool try_join(HostThread thread) noexcept { return pthread_tryjoin_np(thread.id, nullptr) == 0; }
+
+std::uint32_t process_id() noexcept { return static_cast<std::uint32_t>(getpid()); }
 
 std::uint32_t host_thread_id() noexcept { return static_cast<std::uint32_t>(gettid()); }
 

@@ -1,0 +1,51 @@
+// Stacks of guest threads, pooled. A stack is one reservation: a guard page at the bottom, then memory that the
+// host commits as it is touched. A dead thread's stack is reused once its host thread has left it for good.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+
+#include "base/error.hpp"
+#include "memory/address_space.hpp"
+#include "os/os.hpp"
+
+namespace bobbin::thread {
+
+struct Stack {
+  std::byte* base = nullptr;  ///< lowest address, the guard page
+  std::size_t size = 0;       ///< with the guard page
+  [[nodiscard]] bool valid() const { return base != nullptr; }
+  [[nodiscard]] std::byte* usable() const { return base + os::kPageSize; }
+  [[nodiscard]] std::size_t usable_size() const { return size - os::kPageSize; }
+  [[nodiscard]] std::byte* top() const { return base + size; }
+};
+
+/// Thread-safe.
+class StackPool {
+ public:
+  explicit StackPool(memory::AddressSpace& space) : space_(space) {}
+  ~StackPool();
+
+  /// A stack of at least `size` usable bytes.
+  [[nodiscard]] Result<Stack> take(std::size_t size);
+  /// Gives back a stack that nobody runs on any more.
+  void give_back(Stack stack) noexcept;
+  /// Gives back a stack that `thread` is still about to leave; it is reused once the thread can be joined.
+  void give_back_after(Stack stack, os::HostThread thread) noexcept;
+  /// Waits (by yielding) until all host threads whose stacks were given back are gone.
+  void drain() noexcept;
+
+ private:
+  struct Leaving {
+    Stack stack;
+    os::HostThread thread;
+  };
+  void collect() noexcept;
+
+  memory::AddressSpace& space_;
+  os::Mutex mutex_;
+  std::deque<Leaving> leaving_;  ///< guarded by mutex_; oldest first
+  std::deque<Stack> free_;       ///< guarded by mutex_
+};
+
+}  // namespace bobbin::thread

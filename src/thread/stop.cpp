@@ -1,0 +1,117 @@
+// How a thread serves a request: at the end of a native (serve_requests), or in the signal handler when it was
+// interrupted in guest code. The handler only ever acts on the thread it runs on, so what it reads of that
+// thread's Place is in program order; a thread in a native or in the host just goes on, and finds the request
+// when it is about to enter guest code again.
+//
+// Leaving from the handler means returning from it into bobbin_gate_leave: the interrupted guest frames are
+// dropped, the host frame of the innermost gate goes on. The handler is installed without SA_RESTART, so a
+// blocking host call inside a native comes back with EINTR.
+#include "thread/stop.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "arch/x86_64/context.hpp"
+#include "thread/thread.hpp"
+
+namespace bobbin::thread {
+
+struct StopAccess {
+  /// Returns when the thread is not suspended any more, or is to leave.
+  static void stand_still(Thread& thread) noexcept {
+    for (;;) {
+      if ((thread.requests.load() & kLeave) != 0) return;
+      const std::uint32_t count = thread.suspend_count_.load();
+      if (count == 0) return;
+      os::futex_wait(thread.suspend_count_, count);
+    }
+  }
+
+  static void answer(Thread& thread) noexcept {
+    thread.seen_ = thread.owner_->stop_rounds_.load();
+    os::futex_wake(thread.seen_, 1);
+  }
+
+  static void set_stopped_context(Thread& thread, void* context) noexcept {
+    thread.stopped_context_ = context;
+    os::futex_wake(thread.seen_, 1);
+  }
+
+  static std::unique_ptr<abi::CONTEXT> take_next_context(Thread& thread) noexcept {
+    return std::move(thread.next_context_);
+  }
+};
+
+namespace {
+
+int stop_signal() noexcept { return SIGRTMAX - 3; }
+
+void serve_in_handler(Thread& thread, ucontext_t& context) noexcept {
+  if ((thread.requests.load() & kSuspend) != 0) {
+    StopAccess::set_stopped_context(thread, &context);
+    StopAccess::stand_still(thread);
+    StopAccess::set_stopped_context(thread, nullptr);
+  }
+  if ((thread.requests.load() & kLeave) == 0 || thread.gate == nullptr) return;
+  auto& registers = context.uc_mcontext.gregs;
+  registers[REG_RIP] = reinterpret_cast<greg_t>(&arch::bobbin_gate_leave);
+  registers[REG_RDI] = reinterpret_cast<greg_t>(thread.gate);
+  // From here on the thread counts as in the host: a second signal must not serve it again.
+  thread.where.store(Where::host, std::memory_order_relaxed);
+}
+
+void on_stop_signal(int, siginfo_t*, void* raw) {
+  const int saved = errno;
+  if (Thread* thread = current_or_null(); thread != nullptr) {
+    StopAccess::answer(*thread);
+    if (thread->where.load(std::memory_order_relaxed) == Where::guest) {
+      serve_in_handler(*thread, *static_cast<ucontext_t*>(raw));
+    }
+  }
+  errno = saved;
+}
+
+}  // namespace
+
+void serve_requests(Place& place) {
+  auto& thread = static_cast<Thread&>(place);
+  StopAccess::stand_still(thread);
+  if ((thread.requests.load() & kLeave) != 0 && place.gate != nullptr) {
+    place.where.store(Where::host, std::memory_order_relaxed);
+    arch::bobbin_gate_leave(place.gate);
+  }
+  if (auto next = StopAccess::take_next_context(thread)) {
+    const abi::CONTEXT context = *next;
+    next.reset();
+    arch::bobbin_restore_context(&context);
+  }
+}
+
+void install_stop_signal() noexcept {
+  static const bool installed = [] {
+    struct sigaction action {};
+    action.sa_sigaction = on_stop_signal;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigfillset(&action.sa_mask);
+    return sigaction(stop_signal(), &action, nullptr) == 0;
+  }();
+  (void)installed;
+}
+
+void unblock_stop_signal() noexcept {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, stop_signal());
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+void send_stop_signal(std::uint32_t host_id) noexcept {
+  syscall(SYS_tgkill, getpid(), static_cast<pid_t>(host_id), stop_signal());
+}
+
+}  // namespace bobbin::thread

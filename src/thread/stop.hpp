@@ -1,0 +1,15 @@
+// The signal by which a thread is made to look at its requests.
+#pragma once
+
+#include <cstdint>
+
+namespace bobbin::thread {
+
+/// Installs the handler, once per process. The signal is SIGRTMAX - 3; a host must leave it to us.
+void install_stop_signal() noexcept;
+/// Lets the calling thread receive it, whatever mask its host gave it.
+void unblock_stop_signal() noexcept;
+/// Sends it to a host thread of this process.
+void send_stop_signal(std::uint32_t host_id) noexcept;
+
+}  // namespace bobbin::thread

@@ -1,0 +1,378 @@
+#include "thread/thread.hpp"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <mutex>
+#include <new>
+#include <utility>
+
+#include "abi/status.hpp"
+#include "thread/guest_call.hpp"
+#include "thread/stop.hpp"
+#include "trace/trace.hpp"
+
+namespace bobbin::thread {
+
+constinit thread_local Thread* t_current = nullptr;
+
+Thread* current_or_null() noexcept { return t_current; }
+
+namespace {
+
+std::unexpected<Error> no_memory(const char* what) {
+  return fail({.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = what});
+}
+
+/// Windows starts threads with 53-bit x87 precision and all exceptions masked.
+void set_windows_floating_point() {
+  const std::uint16_t x87 = 0x027F;
+  const std::uint32_t mxcsr = 0x1F80;
+  asm volatile("fldcw %0\n\tldmxcsr %1" : : "m"(x87), "m"(mxcsr));
+}
+
+/// Runs attached threads down when the host ends them.
+pthread_key_t g_exit_key;
+
+void set_exit_key(Threads* owner) {
+  static const bool made = [] {
+    return pthread_key_create(&g_exit_key, [](void* threads) { static_cast<Threads*>(threads)->detach_current(); }) == 0;
+  }();
+  if (made) pthread_setspecific(g_exit_key, owner);
+}
+
+void set_stack(abi::TEB& teb, void* low, void* limit, void* high) {
+  teb.DeallocationStack = low;
+  teb.StackLimit = limit;
+  teb.StackBase = high;
+}
+
+}  // namespace
+
+Threads::Threads(tls::Engine& engine, memory::AddressSpace& space, abi::PEB& peb)
+    : engine_(engine), space_(space), peb_(peb), stacks_(space) {
+  install_stop_signal();
+}
+
+Threads::~Threads() { stacks_.drain(); }
+
+// ---- birth -----------------------------------------------------------------------------------------------
+
+Result<Thread*> Threads::make_thread() {
+  auto record = engine_.create_thread();
+  if (!record) return propagate(record);
+  Thread* thread = new (std::nothrow) Thread;
+  if (thread == nullptr) {
+    engine_.destroy_thread(*record);
+    return no_memory("no memory for a thread");
+  }
+  thread->owner_ = this;
+  thread->record_ = *record;
+  abi::TEB& teb = thread->teb();
+  teb.ExceptionList = reinterpret_cast<void*>(~std::uintptr_t{0});
+  teb.Self = &teb;
+  teb.ProcessEnvironmentBlock = &peb_;
+  teb.BobbinThread = static_cast<Place*>(thread);
+  teb.StaticUnicodeString = {.Length = 0,
+                             .MaximumLength = sizeof teb.StaticUnicodeBuffer,
+                             .Buffer = teb.StaticUnicodeBuffer};
+  const std::scoped_lock lock(mutex_);
+  thread->waiter_.thread_id = next_id_ += 4;
+  teb.UniqueProcess = reinterpret_cast<void*>(static_cast<std::uintptr_t>(os::process_id()));
+  teb.UniqueThread = reinterpret_cast<void*>(static_cast<std::uintptr_t>(thread->id()));
+  alive_.push_back(thread);
+  thread->add_reference();  // the list's
+  return thread;
+}
+
+Result<Ref<Thread>> Threads::create(CreateOptions options) {
+  if (stopping()) {
+    return fail({.kind = ErrorKind::guest_ended,
+                 .status = abi::STATUS_PROCESS_IS_TERMINATING,
+                 .what = "the process is exiting: no thread can be created"});
+  }
+  const std::size_t wanted = options.stack_size != 0 ? options.stack_size : default_stack_size_;
+  auto stack = stacks_.take(std::max(wanted, options.minimum_stack));
+  if (!stack) return propagate(stack);
+  auto made = make_thread();
+  if (!made) {
+    stacks_.give_back(*stack);
+    return propagate(made);
+  }
+  auto thread = Ref<Thread>::adopt(*made);
+  thread->stack_ = *stack;
+  thread->routine_ = options.routine;
+  thread->parameter_ = options.parameter;
+  thread->host_routine_ = std::move(options.host_routine);
+  if (options.suspended) {
+    thread->suspend_count_ = 1;
+    thread->requests.fetch_or(kSuspend);
+  }
+  return thread;
+}
+
+Result<void> Threads::start(Thread& thread) {
+  thread.add_reference();  // the running thread's own
+  const Stack stack = thread.stack_;
+  auto started = os::start_thread(stack.usable(), stack.usable_size(), &Threads::host_main, &thread);
+  if (started) return {};
+  abandon(thread);
+  thread.release_reference();
+  return propagate(started);
+}
+
+void Threads::abandon(Thread& thread) noexcept {
+  stacks_.give_back(thread.stack_);
+  retire(thread, abi::STATUS_NO_MEMORY);
+}
+
+void Threads::host_main(void* raw) {
+  auto thread = Ref<Thread>::adopt(static_cast<Thread*>(raw));
+  Threads& owner = *thread->owner_;
+  t_current = thread.get();
+  thread->host_id_ = os::host_thread_id();
+  abi::TEB& teb = thread->teb();
+  // Guest frames start below this one; what the host keeps at the top of the stack is not the guest's.
+  set_stack(teb, thread->stack_.base, thread->stack_.usable(), __builtin_frame_address(0));
+  arch::set_gs_base(&teb);
+  owner.guest_main(*thread);
+  const Stack stack = thread->stack_;
+  thread = {};
+  owner.stacks_.give_back_after(stack, os::current_host_thread());
+}
+
+void Threads::guest_main(Thread& thread) {
+  // A thread that was created suspended waits here; TEB.ThreadLocalStoragePointer is NULL until it goes on.
+  auto wait_for_start = [] {};  // entering the gate serves the request
+  if ((thread.requests.load() & kSuspend) != 0 && !inside_gate(thread, wait_for_start)) {
+    return retire(thread, thread.exit_code_pending());
+  }
+  if (stopping()) return retire(thread, thread.exit_code_pending());
+  if (auto born = give_birth(thread); !born) return retire(thread, born.error().status);
+  set_windows_floating_point();
+  std::uint32_t code = 0;
+  auto run = [&] {
+    if (thread.host_routine_) {
+      thread.where.store(Where::native, std::memory_order_relaxed);
+      thread.host_routine_();
+    } else {
+      using Routine = std::uint32_t(BOBBIN_MS_ABI*)(void*);
+      code = reinterpret_cast<Routine>(thread.routine_)(thread.parameter_);
+    }
+  };
+  if (inside_gate(thread, run)) {
+    run_down(thread, code);
+    if (thread.pending_code_ != kStillActive) code = thread.pending_code_;
+  } else {
+    code = thread.exit_code_pending();
+  }
+  retire(thread, code);
+}
+
+Result<void> Threads::give_birth(Thread& thread) {
+  return observer_ != nullptr ? observer_->born(thread) : attach_storage(thread);
+}
+
+Result<void> Threads::attach_storage(Thread& thread) { return engine_.attach_thread(*thread.record_); }
+
+// ---- attached threads ------------------------------------------------------------------------------------
+
+Result<Thread*> Threads::attach_current() {
+  if (t_current != nullptr) return t_current;
+  if (stopping()) {
+    return fail({.kind = ErrorKind::guest_ended,
+                 .status = abi::STATUS_PROCESS_IS_TERMINATING,
+                 .what = "the guest has ended: no thread can be attached"});
+  }
+  auto made = make_thread();
+  if (!made) return propagate(made);
+  auto thread = Ref<Thread>::adopt(*made);
+  thread->add_reference();  // dropped by detach_current
+  pthread_attr_t attributes;
+  if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+    void* low = nullptr;
+    std::size_t size = 0;
+    pthread_attr_getstack(&attributes, &low, &size);
+    pthread_attr_destroy(&attributes);
+    set_stack(thread->teb(), low, low, static_cast<std::byte*>(low) + size);
+  }
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, nullptr);
+  unblock_stop_signal();
+  thread->host_id_ = os::host_thread_id();
+  t_current = thread.get();
+  arch::set_gs_base(&thread->teb());
+  set_exit_key(this);
+  if (auto born = give_birth(*thread); !born) {
+    retire(*thread, born.error().status);
+    thread->release_reference();
+    return propagate(born);
+  }
+  return thread.get();
+}
+
+void Threads::detach_current() noexcept {
+  Thread* thread = t_current;
+  if (thread == nullptr || !thread->attached_by_host()) return;
+  if (!thread->terminated_) run_down(*thread, 0);
+  retire(*thread, thread->exit_code_pending());
+  thread->release_reference();
+}
+
+void Threads::run_on_main_stack(std::size_t stack_size, const std::function<void()>& body) {
+  Thread& thread = current();
+  auto stack = stacks_.take(stack_size);
+  if (!stack) return body();  // no room for a stack of its own: the host's will do
+  abi::TEB& teb = thread.teb();
+  void* const before[] = {teb.DeallocationStack, teb.StackLimit, teb.StackBase};
+  set_stack(teb, stack->base, stack->usable(), stack->top());
+  teb.SameTebFlags |= abi::TEB_INITIAL_THREAD;
+  set_windows_floating_point();
+  arch::bobbin_call_on_stack(
+      stack->top(), [](void* f) { (*static_cast<const std::function<void()>*>(f))(); },
+      const_cast<void*>(static_cast<const void*>(&body)));
+  if (t_current == &thread) set_stack(teb, before[0], before[1], before[2]);
+  stacks_.give_back(*stack);
+}
+
+// ---- death -----------------------------------------------------------------------------------------------
+
+void Threads::run_down(Thread& thread, std::uint32_t code) {
+  if (std::exchange(thread.running_down_, true)) return;  // ExitThread out of a THREAD_DETACH
+  if (count() == 1 && observer_ != nullptr && !stopping()) observer_->last_thread_exits(code);
+  if (observer_ != nullptr && !stopping()) observer_->dying(thread);
+}
+
+void Threads::exit_current(std::uint32_t code) {
+  Thread& thread = current();
+  thread.pending_code_ = code;
+  run_down(thread, code);
+  thread.requests.fetch_or(kLeave);
+}
+
+void Threads::leave_current() { current().requests.fetch_or(kLeave); }
+
+void Threads::retire(Thread& thread, std::uint32_t code) noexcept {
+  engine_.detach_thread(*thread.record_);
+  sync::Mutex::abandon_all(thread.waiter_);
+  tls::ThreadRecord* record = nullptr;
+  {
+    const std::scoped_lock lock(mutex_);
+    record = std::exchange(thread.record_, nullptr);
+    if (const auto at = std::ranges::find(alive_, &thread); at != alive_.end()) {
+      *at = alive_.back();
+      alive_.pop_back();
+    }
+  }
+  if (t_current == &thread) {
+    t_current = nullptr;
+    arch::set_gs_base(nullptr);
+  }
+  engine_.destroy_thread(record);
+  publish_end(thread, code);
+  thread.release_reference();  // the list's
+}
+
+void Threads::publish_end(Thread& thread, std::uint32_t code) noexcept {
+  sync::DispatcherLock lock;
+  if (thread.ended_) return;  // process exit has already said so
+  thread.host_id_ = 0;
+  thread.exit_code_ = code;
+  thread.ended_at_ = os::system_time_now();
+  thread.ended_ = true;
+  lock.notify(thread);
+}
+
+// ---- stopping others -------------------------------------------------------------------------------------
+
+void Threads::terminate(Thread& thread, std::uint32_t code) {
+  if (&thread == t_current) {
+    thread.pending_code_ = code;
+    thread.terminated_ = true;
+    thread.requests.fetch_or(kLeave);
+    return;
+  }
+  const std::scoped_lock lock(mutex_);
+  if (thread.record_ == nullptr) return;
+  thread.pending_code_ = code;
+  thread.terminated_ = true;
+  thread.requests.fetch_or(kLeave);
+  wake(thread);
+}
+
+/// Makes a thread look at its requests, wherever it is. Under mutex_, so that it cannot end meanwhile.
+void Threads::wake(Thread& thread) noexcept {
+  os::futex_wake(thread.suspend_count_, 1);
+  if ((thread.requests.load() & kLeave) != 0) sync::interrupt(thread.waiter_);
+  if (const std::uint32_t host = thread.host_id(); host != 0) send_stop_signal(host);
+}
+
+Result<std::uint32_t> Threads::suspend(Thread& thread) {
+  const std::scoped_lock lock(mutex_);
+  const std::uint32_t before = thread.suspend_count_.load();
+  if (before >= 127) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = abi::STATUS_SUSPEND_COUNT_EXCEEDED,
+                 .what = "the thread is already suspended 127 times"});
+  }
+  thread.suspend_count_ = before + 1;
+  thread.requests.fetch_or(kSuspend);
+  if (&thread != t_current && thread.record_ != nullptr) wake(thread);
+  return before;
+}
+
+Result<std::uint32_t> Threads::resume(Thread& thread) {
+  const std::scoped_lock lock(mutex_);
+  const std::uint32_t before = thread.suspend_count_.load();
+  if (before == 0) return before;
+  if (before == 1) thread.requests.fetch_and(~std::uint32_t{kSuspend});
+  thread.suspend_count_ = before - 1;
+  os::futex_wake(thread.suspend_count_, 1);
+  return before;
+}
+
+void Threads::stop_all_others(std::uint32_t code) {
+  stopping_ = true;
+  std::vector<Ref<Thread>> others;
+  std::uint32_t number = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    number = ++stop_rounds_;
+    for (Thread* thread : alive_) {
+      if (thread == t_current) continue;
+      thread->pending_code_ = code;
+      thread->terminated_ = true;
+      thread->requests.fetch_or(kLeave);
+      wake(*thread);
+      others.emplace_back(thread);
+    }
+  }
+  // Each thread's handler answers when it runs: from then on the thread cannot enter guest code. A thread that
+  // has not begun to run, or is gone, needs no answer.
+  for (const Ref<Thread>& thread : others) {
+    while (thread->host_id() != 0 && thread->seen_.load() < number) {
+      {
+        const std::scoped_lock lock(mutex_);
+        if (const std::uint32_t host = thread->host_id(); host != 0) send_stop_signal(host);
+      }
+      os::futex_wait(thread->seen_, thread->seen_.load(), os::monotonic_now() + 1'000'000);
+    }
+    sync::Mutex::abandon_all(thread->waiter_);
+    publish_end(*thread, code);
+  }
+}
+
+// ---- looking up ------------------------------------------------------------------------------------------
+
+Ref<Thread> Threads::find(std::uint32_t id) {
+  const std::scoped_lock lock(mutex_);
+  const auto at = std::ranges::find(alive_, id, &Thread::id);
+  return at != alive_.end() ? Ref<Thread>(*at) : Ref<Thread>();
+}
+
+std::size_t Threads::count() const {
+  const std::scoped_lock lock(mutex_);
+  return alive_.size();
+}
+
+}  // namespace bobbin::thread

@@ -1,0 +1,201 @@
+// The life of a thread, as a guest sees it: a TEB, a stack, an id, an exit code, an object that can be waited for.
+//
+// There are two kinds, and after their birth nobody can tell them apart:
+//   guest threads     CreateThread: we make the host thread, on a stack from our pool
+//   attached threads  a thread of the host calls a guest function: it gets a TEB on first use, keeps it, and is
+//                     run down when it exits
+//
+//   create()/attach_current()  record and TEB exist; ThreadLocalStoragePointer is still NULL
+//   born hook                  (loader) waits for its turn, builds the TLS vector, THREAD_ATTACH
+//   start routine              guest code, inside the thread's outermost gate
+//   dying hook                 (loader) THREAD_DETACH, on the dying thread, on top of its stack
+//   retired                    TLS given back, mutexes abandoned; only now the handle is signalled
+//
+// Stopping a thread (process exit, TerminateThread, SuspendThread) is a request: a bit in its Place and a signal.
+// In guest code the signal handler serves it at once; in a native it waits for the native's end (scope.hpp).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "abi/context.hpp"
+#include "abi/teb.hpp"
+#include "base/error.hpp"
+#include "memory/address_space.hpp"
+#include "os/os.hpp"
+#include "sync/dispatcher.hpp"
+#include "sync/object.hpp"
+#include "thread/scope.hpp"
+#include "thread/stacks.hpp"
+#include "tls/engine.hpp"
+
+namespace bobbin::thread {
+
+/// The exit code of a thread or process that has not ended yet.
+inline constexpr std::uint32_t kStillActive = 259;
+
+class Threads;
+using sync::Ref;
+
+/// One thread that can run guest code. Its handle is signalled when it has ended.
+class Thread final : public sync::Waitable, public Place {
+ public:
+  [[nodiscard]] std::uint32_t id() const { return waiter_.thread_id; }
+  [[nodiscard]] abi::TEB& teb() const { return tls::teb_of(*record_); }
+  [[nodiscard]] sync::Waiter& waiter() { return waiter_; }
+  /// kStillActive until it has ended.
+  [[nodiscard]] std::uint32_t exit_code() const { return exit_code_.load(); }
+  [[nodiscard]] bool attached_by_host() const { return !stack_.valid(); }
+  [[nodiscard]] std::uint64_t start_address() const { return reinterpret_cast<std::uint64_t>(routine_); }
+  /// When it was born and when it ended (0: not yet), as FILETIME counts.
+  [[nodiscard]] std::uint64_t created_at() const { return created_at_; }
+  [[nodiscard]] std::uint64_t ended_at() const { return ended_at_.load(); }
+  /// The host's id (gettid), for clocks and priorities; 0 before it runs and after it ended.
+  [[nodiscard]] std::uint32_t host_id() const { return host_id_.load(); }
+  /// Whether the born hook has run, so that the dying hook owes a THREAD_DETACH.
+  bool notified = false;
+  /// SetThreadPriority's value; kept for GetThreadPriority (the host's scheduler is not touched).
+  std::atomic<std::int32_t> priority{0};
+
+ private:
+  friend class Threads;
+  friend struct StopAccess;  ///< the signal handler, in stop.cpp
+  [[nodiscard]] std::uint32_t exit_code_pending() const { return pending_code_ == kStillActive ? 0 : pending_code_; }
+  Thread() : Waitable(sync::Kind::thread) {}
+  bool signalled(const sync::Waiter&) const override { return ended_; }
+
+  Threads* owner_ = nullptr;
+  tls::ThreadRecord* record_ = nullptr;
+  sync::Waiter waiter_;
+  Stack stack_;                ///< invalid for attached threads
+  void* routine_ = nullptr;    ///< guest start routine
+  void* parameter_ = nullptr;
+  std::function<void()> host_routine_;  ///< instead of routine_, for threads that our own services need
+  std::atomic<std::uint32_t> exit_code_{kStillActive};
+  std::uint64_t created_at_ = os::system_time_now();
+  std::atomic<std::uint64_t> ended_at_{0};
+  std::atomic<std::uint32_t> suspend_count_{0};  ///< also the futex that a suspended thread sleeps on
+  std::atomic<std::uint32_t> host_id_{0};
+  std::atomic<std::uint32_t> seen_{0};  ///< number of the last stop signal that its handler saw
+  std::atomic<void*> stopped_context_{nullptr};  ///< ucontext_t of a thread suspended in guest code
+  std::unique_ptr<abi::CONTEXT> next_context_;   ///< set while it is suspended in a native: what it goes on with
+  std::uint32_t pending_code_ = kStillActive;  ///< exit code to be, once something asked for the end
+  bool running_down_ = false;           ///< written by itself: the dying hook was entered
+  std::atomic<bool> terminated_{false};  ///< ended from outside: no THREAD_DETACH
+  bool ended_ = false;                  ///< guarded by the dispatcher lock
+};
+
+/// What the loader wants to know of threads. Called on the thread in question, inside its outermost gate.
+class LifeObserver {
+ public:
+  virtual ~LifeObserver() = default;
+  /// Before the first guest instruction of the thread: attach_storage(), then THREAD_ATTACH. A failure ends it.
+  virtual Result<void> born(Thread& thread) = 0;
+  /// After its last: THREAD_DETACH. Not called for a thread that was terminated from outside.
+  virtual void dying(Thread& thread) noexcept = 0;
+  /// The last guest thread is about to end: the process is to exit with `code` (specification 6.4).
+  virtual void last_thread_exits(std::uint32_t code) noexcept = 0;
+};
+
+struct CreateOptions {
+  void* routine = nullptr;    ///< guest function, DWORD routine(void*)
+  void* parameter = nullptr;
+  std::size_t stack_size = 0;     ///< reservation in bytes; 0 means the default
+  std::size_t minimum_stack = 0;  ///< the reservation is at least this
+  bool suspended = false;
+  std::function<void()> host_routine = {};  ///< runs instead of `routine`, on a full guest thread
+};
+
+/// All threads that can run guest code.
+class Threads {
+  friend struct StopAccess;
+
+ public:
+  Threads(tls::Engine& engine, memory::AddressSpace& space, abi::PEB& peb);
+  ~Threads();
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
+
+  void set_observer(LifeObserver* observer) { observer_ = observer; }
+  void set_default_stack_size(std::size_t bytes) { default_stack_size_ = bytes; }
+
+  /// A new guest thread with all that it needs, not yet running: start() it, or abandon() it. STATUS_NO_MEMORY when something runs out, STATUS_PROCESS_IS_TERMINATING once the process exits.
+  [[nodiscard]] Result<Ref<Thread>> create(CreateOptions options);
+  /// Lets it run (or stand suspended, if asked to). On failure the thread has ended, and never ran.
+  [[nodiscard]] Result<void> start(Thread& thread);
+  /// Takes back a thread that was created and not started.
+  void abandon(Thread& thread) noexcept;
+
+  /// Makes the calling host thread a guest thread if it is not one already.
+  [[nodiscard]] Result<Thread*> attach_current();
+  /// Runs the calling attached thread down (the observer's dying hook and all). No-op if it is not attached.
+  void detach_current() noexcept;
+
+  /// Builds the TLS vector and blocks of a newborn thread; what the born hook calls under the loader lock.
+  [[nodiscard]] Result<void> attach_storage(Thread& thread);
+
+  /// ExitThread: runs the thread down and leaves to its innermost gate. Must be called inside a native.
+  void exit_current(std::uint32_t code);
+  /// TerminateThread on any thread, the calling one included.
+  void terminate(Thread& thread, std::uint32_t code);
+  /// The suspend count before; STATUS_SUSPEND_COUNT_EXCEEDED beyond 127.
+  [[nodiscard]] Result<std::uint32_t> suspend(Thread& thread);
+  [[nodiscard]] Result<std::uint32_t> resume(Thread& thread);
+
+  /// The registers of a suspended thread: all of them if it stands in guest code; Rip and Rsp at the call if it
+  /// stands in a native. STATUS_UNSUCCESSFUL for a thread that is not suspended.
+  [[nodiscard]] Result<void> get_context(Thread& thread, abi::CONTEXT& context);
+  /// The registers that a suspended thread goes on with; in a native, from the native's end on.
+  [[nodiscard]] Result<void> set_context(Thread& thread, const abi::CONTEXT& context);
+
+  /// Runs `body` as the process's main thread, on the calling (attached) thread but on a stack of its own.
+  void run_on_main_stack(std::size_t stack_size, const std::function<void()>& body);
+
+  /// Process exit, step 2: no other thread executes guest code from now on; their handles are signalled with
+  /// `code`, their mutexes abandoned; nothing is notified. Threads inside natives end with their native.
+  void stop_all_others(std::uint32_t code);
+  /// After this, create() fails and every gate of every thread is left.
+  [[nodiscard]] bool stopping() const { return stopping_.load(); }
+  /// Every gate of the calling thread is to be left with the guest ended.
+  void leave_current();
+
+  /// The thread with that id, if it lives.
+  [[nodiscard]] Ref<Thread> find(std::uint32_t id);
+  [[nodiscard]] std::size_t count() const;
+
+ private:
+  static void host_main(void* thread);
+  [[nodiscard]] Result<Thread*> make_thread();
+  [[nodiscard]] Result<void> give_birth(Thread& thread);
+  void guest_main(Thread& thread);
+  void run_down(Thread& thread, std::uint32_t code);
+  void retire(Thread& thread, std::uint32_t code) noexcept;
+  void wake(Thread& thread) noexcept;
+  static void settle_suspended(Thread& thread);
+  void publish_end(Thread& thread, std::uint32_t code) noexcept;
+
+  tls::Engine& engine_;
+  memory::AddressSpace& space_;
+  abi::PEB& peb_;
+  StackPool stacks_;
+  LifeObserver* observer_ = nullptr;
+  std::size_t default_stack_size_ = 1 << 20;
+  std::atomic<bool> stopping_{false};
+  mutable os::Mutex mutex_;
+  std::vector<Thread*> alive_;       ///< guarded by mutex_; each holds a reference
+  std::uint32_t next_id_ = 0;        ///< guarded by mutex_
+  std::atomic<std::uint32_t> stop_rounds_{0};  ///< how often stop_all_others began
+};
+
+/// The calling thread's Thread, or nullptr if it is not attached. Cheap; from any thread.
+[[nodiscard]] Thread* current_or_null() noexcept;
+/// The calling thread's Thread; it must be attached.
+[[nodiscard]] inline Thread& current() { return static_cast<Thread&>(current_place()); }
+/// What waits of the calling (attached) thread go by.
+[[nodiscard]] inline sync::Waiter& current_waiter() { return current().waiter(); }
+
+}  // namespace bobbin::thread
