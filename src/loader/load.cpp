@@ -1,0 +1,303 @@
+// How a module comes in. See loader.hpp for the steps; each function below is one of them.
+#include <limits.h>
+#include <stdlib.h>
+
+#include <algorithm>
+#include <new>
+
+#include <fmt/format.h>
+
+#include "abi/status.hpp"
+#include "loader/guard.hpp"
+#include "loader/lists.hpp"
+#include "loader/loader.hpp"
+#include "loader/transaction.hpp"
+#include "nls/utf.hpp"
+#include "trace/trace.hpp"
+
+namespace bobbin::loader {
+namespace {
+
+bool is_path(std::string_view name) { return name.find_first_of("/\\") != std::string_view::npos; }
+
+std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
+}
+
+std::string absolute(const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr), ::free);
+  return resolved ? std::string(resolved.get()) : path;
+}
+
+std::unexpected<Error> interrupted() {
+  return fail({.kind = ErrorKind::guest_ended,
+               .status = abi::STATUS_THREAD_IS_TERMINATING,
+               .what = "the thread was stopped while it waited for the loader lock"});
+}
+
+}  // namespace
+
+// ---- finding and mapping ---------------------------------------------------------------------------------
+
+Result<std::string> Loader::locate(const std::string& name, const std::string& first, const Module* importer) const {
+  if (is_path(name)) {
+    const auto host = options_.host_path(nls::to_utf16(name));
+    if (host) return absolute(*host);
+  } else if (auto found = options_.search.find(name, first)) {
+    return absolute(*found);
+  }
+  return fail({.kind = ErrorKind::not_found,
+               .status = abi::STATUS_DLL_NOT_FOUND,
+               .what = importer != nullptr ? fmt::format("was not found; {} needs it", importer->name) : "was not found",
+               .file = name,
+               .advice = is_path(name) ? "check the path"
+                                       : "put it into one of the folders that are searched: " +
+                                             options_.search.describe(first)});
+}
+
+Result<std::unique_ptr<Module>> Loader::map_file(const std::string& path) {
+  auto file = image::FileBytes::open(path);
+  if (!file) return propagate(file);
+  auto parsed = pe::File::parse(file->bytes(), path);
+  if (!parsed) return propagate(parsed);
+  auto mapped = image::map_image(*file, *parsed, space_, options_.map);
+  if (!mapped) return propagate(mapped);
+
+  auto module = std::make_unique<Module>();
+  module->path = path;
+  set_names(*module, options_.windows_path(path));
+  module->image = std::make_unique<ImagePart>(std::move(*file), std::move(*parsed), std::move(*mapped));
+  ImagePart& image = *module->image;
+  const std::span<const std::byte> memory(image.mapped.base(), image.mapped.size());
+  auto in_memory = pe::File::parse(memory, module->name, pe::Layout::mapped);
+  if (!in_memory) return propagate(in_memory);
+  image.in_memory = std::move(*in_memory);
+  auto exports = image.in_memory.exports();
+  if (!exports) return propagate(exports);
+  image.exports = *exports;
+
+  const pe::Header& header = image.parsed.header();
+  abi::LDR_DATA_TABLE_ENTRY& entry = module->entry;
+  entry.DllBase = image.mapped.base();
+  entry.SizeOfImage = image.mapped.size();
+  if (header.entry_point) entry.EntryPoint = image.mapped.at(header.entry_point);
+  if (header.is_dll()) entry.Flags = abi::LDRP_IMAGE_DLL;
+  entry.TimeDateStamp = header.timestamp;
+  entry.CheckSum = header.checksum;
+  entry.OriginalBase = header.image_base;
+  return module;
+}
+
+Result<Module*> Loader::map_tree(Transaction& load, const std::string& name, const Module* importer) {
+  const bool path = is_path(name);
+  const std::string key = path ? std::string() : lower(with_extension(name));
+  if (!path) {
+    if (Module* module = loaded(resolve_api_set(key), &load)) return module;
+  }
+  auto located = locate(path ? name : std::string(resolve_api_set(key)), load.first_folder, importer);
+  if (!located) return propagate(located);
+  if (Module* module = loaded_from(*located, &load)) return module;
+
+  auto mapped = map_file(*located);
+  if (!mapped) return propagate(mapped);
+  Module* module = mapped->get();
+  module->static_load = load.static_load;
+  load.fresh.push_back(std::move(*mapped));
+  // A program that is loaded as a library is data with code in it: Windows resolves nothing for it (spec 3.2).
+  module->resolved_ = module->is_dll() || load.static_load;
+  if (module->resolved_) {
+    if (auto bound = bind_imports(load, *module); !bound) return propagate(bound);
+  }
+  load.order.push_back(module);
+  return module;
+}
+
+Result<void> Loader::bind_imports(Transaction& load, Module& module) {
+  ImagePart& image = *module.image;
+  auto imports = image.parsed.imports();
+  if (!imports) return propagate(imports);
+  for (const pe::ImportedDll& dll : *imports) {
+    auto target = map_tree(load, std::string(dll.name), &module);
+    if (!target) return propagate(target);
+    if (*target != &module) module.dependencies.push_back(*target);
+    if (dll.symbols.empty()) continue;
+    const auto [first, last] = std::ranges::minmax(dll.symbols, {}, &pe::ImportedSymbol::slot);
+    auto writable = image.mapped.make_writable(first.slot, last.slot - first.slot + 8);
+    if (!writable) return propagate(writable);
+    for (const pe::ImportedSymbol& symbol : dll.symbols) {
+      auto address = resolve(&load, **target, {.name = symbol.name, .ordinal = symbol.ordinal});
+      if (!address) {
+        Error error = std::move(address).error();
+        error.what += fmt::format("; {} imports it", module.name);
+        return fail(std::move(error));
+      }
+      *reinterpret_cast<void**>(image.mapped.at(symbol.slot)) = *address;
+    }
+  }
+  return {};
+}
+
+// ---- the rest of the way ---------------------------------------------------------------------------------
+
+Result<void> Loader::prepare(Transaction& load) {
+  for (const auto& fresh : load.fresh) {
+    Module& module = *fresh;
+    ImagePart& image = *module.image;
+    auto tls = image.parsed.tls();
+    if (!tls) return propagate(tls);
+    const bool wants_tls = module.resolved() && (load.static_load || options_.generation.tls_for_late_dlls);
+    if (*tls && wants_tls) {
+      const pe::TlsDirectory& directory = **tls;
+      if (auto callbacks = image.in_memory.tls_callbacks(directory); !callbacks) return propagate(callbacks);
+      auto writable = image.mapped.make_writable(directory.index, 4);
+      if (!writable) return propagate(writable);
+      const std::span<const std::byte> bytes(
+          directory.template_size != 0 ? image.mapped.at(directory.template_begin) : nullptr, directory.template_size);
+      auto reservation = engine_.prepare_module(
+          {.bytes = bytes,
+           .alignment = std::max<std::size_t>(directory.alignment, 16),
+           .index_address = reinterpret_cast<std::uint32_t*>(image.mapped.at(directory.index))});
+      if (!reservation) return fail(std::move(reservation).error().in(module.name));
+      load.reservations.push_back(std::move(*reservation));
+      load.tls_modules.push_back(&module);
+      module.tls = TlsPart{.directory = directory, .index = std::nullopt};
+    }
+    if (auto done = image.mapped.protect(); !done) return fail(std::move(done).error().in(module.name));
+  }
+  modules_.reserve(modules_.size() + load.fresh.size());
+  initialised_.reserve(initialised_.size() + load.order.size());
+  return {};
+}
+
+void Loader::publish(Transaction& load) noexcept {
+  for (std::size_t i = 0; i < load.tls_modules.size(); ++i) {
+    Module& module = *load.tls_modules[i];
+    module.tls->index = engine_.commit_module(std::move(load.reservations[i]));
+    module.entry.TlsIndex = 0xFFFF;
+  }
+  load.reservations.clear();
+  for (auto& module : load.fresh) {
+    if (trace::on(trace::Category::loader)) {
+      trace::emit(trace::Category::loader,
+                  fmt::format("load {} at {}", module->path, static_cast<const void*>(module->base())));
+    }
+    link(ldr_, module->entry);
+    modules_.push_back(std::move(module));
+  }
+  load.fresh.clear();
+  ++generation_of_lists_;
+}
+
+Result<void> Loader::attach(Transaction& load) {
+  for (Module* module : load.order) {
+    if (!module->resolved() || module->leaving) continue;
+    if (module->is_dll()) {
+      link_initialised(ldr_, module->entry);
+      initialised_.push_back(module);
+      ++generation_of_lists_;
+      module->entry.Flags |= abi::LDRP_LOAD_IN_PROGRESS;
+      void* reserved = module->static_load ? reinterpret_cast<void*>(1) : nullptr;
+      const Answer answer = notify(*module, Reason::process_attach, reserved);
+      module->entry.Flags &= ~std::uint32_t{abi::LDRP_LOAD_IN_PROGRESS};
+      module->entry.Flags |= abi::LDRP_ENTRY_PROCESSED;
+      if (answer == Answer::guest_ended) {
+        return fail({.kind = ErrorKind::guest_ended, .status = abi::STATUS_THREAD_IS_TERMINATING,
+                     .what = "ended the guest while it was being initialised", .file = module->name});
+      }
+      if (answer == Answer::refused) {
+        module->entry.Flags |= abi::LDRP_PROCESS_ATTACH_FAILED;
+        return fail({.kind = ErrorKind::refused,
+                     .status = abi::STATUS_DLL_INIT_FAILED,
+                     .what = "its entry point (DllMain) refused to be attached",
+                     .file = module->name,
+                     .rva = module->image->parsed.header().entry_point.value,
+                     .advice = "the DLL itself decided so; look for what it expects to find"});
+      }
+    }
+  }
+  return {};
+}
+
+Result<Module*> Loader::finish(Transaction& load, Module* wanted) {
+  if (auto ready = prepare(load); !ready) return propagate(ready);
+  ++wanted->references;  // before anything runs, so that what it does cannot unload it
+  publish(load);
+  if (auto attached = attach(load); !attached) {
+    --wanted->references;
+    unload_unreachable();
+    return propagate(attached);
+  }
+  return wanted;
+}
+
+Result<Module*> Loader::load(const std::string& name, LoadFlags flags) try {
+  const Guard guard(*this);
+  if (!guard.held()) return interrupted();
+  Transaction load;
+  if (flags.own_folder_first && is_path(name)) {
+    if (const auto host = options_.host_path(nls::to_utf16(name))) load.first_folder = folder_of(absolute(*host));
+  }
+  const std::string full = is_path(name) ? with_extension(name) : name;
+  if (!flags.resolve) {
+    auto located = locate(is_path(name) ? full : lower(with_extension(name)), load.first_folder, nullptr);
+    if (!located) return propagate(located);
+    if (Module* module = loaded_from(*located, nullptr)) {
+      ++module->references;
+      return module;
+    }
+    auto mapped = map_file(*located);
+    if (!mapped) return propagate(mapped);
+    Module* module = mapped->get();
+    load.fresh.push_back(std::move(*mapped));
+    load.order.push_back(module);
+    return finish(load, module);
+  }
+  auto module = map_tree(load, full, nullptr);
+  if (!module) return module;
+  return finish(load, *module);
+} catch (const std::bad_alloc&) {
+  return fail({.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = "no memory to load it", .file = name});
+}
+
+Result<Module*> Loader::load_program(const std::string& path) try {
+  const Guard guard(*this);
+  const std::string full = absolute(path);
+  if (options_.search.program.empty()) options_.search.program = folder_of(full);
+  Transaction load;
+  load.static_load = true;
+  auto mapped = map_file(full);
+  if (!mapped) return propagate(mapped);
+  Module* program = mapped->get();
+  program->resolved_ = true;
+  program->pinned = true;
+  program->static_load = true;
+  program->entry.ObsoleteLoadCount = 0xFFFF;
+  load.fresh.push_back(std::move(*mapped));  // first in load order: TLS index 0 if it has TLS
+  if (auto bound = bind_imports(load, *program); !bound) return propagate(bound);
+  load.order.push_back(program);
+  if (auto ready = prepare(load); !ready) return propagate(ready);
+
+  // The host gives its place as the program to the real one: first in the lists, at PEB.ImageBaseAddress.
+  if (program_ != nullptr && program_->native) {
+    unlink(program_->entry);
+    std::erase_if(modules_, [this](const auto& module) { return module.get() == program_; });
+  }
+  program_ = program;
+  peb_.ImageBaseAddress = program->base();
+  publish(load);
+  move_to_front(ldr_, program->entry);
+  std::ranges::rotate(modules_, std::ranges::find(modules_, program, &std::unique_ptr<Module>::get));
+  for (const auto& module : modules_) module->pinned = module->pinned || module->static_load;
+  if (auto attached = attach(load); !attached) return propagate(attached);
+  if (!call_tls_callbacks(*program, Reason::process_attach)) {
+    return fail({.kind = ErrorKind::guest_ended, .status = abi::STATUS_THREAD_IS_TERMINATING,
+                 .what = "ended in a TLS callback", .file = program->name});
+  }
+  program->entry.Flags |= abi::LDRP_ENTRY_PROCESSED;
+  return program;
+} catch (const std::bad_alloc&) {
+  return fail({.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = "no memory to load it", .file = path});
+}
+
+}  // namespace bobbin::loader

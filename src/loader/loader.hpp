@@ -1,0 +1,190 @@
+// The loader: which modules there are, how one more comes in, how one goes, and who is told.
+//
+// Coming in is two-phase for all modules of one load together:
+//
+//   map_tree()    find, parse, map, bind imports, recursively          may fail; the transaction's destructor
+//   prepare()     TLS index and room in every live thread; protect     unmaps everything that is not published
+//   ---- nothing below can fail --------------------------------------------------------------------------
+//   publish()     TLS blocks visible, LDR lists, GetModuleHandle finds it
+//   attach()      TLS callbacks and DllMain, dependencies first; a refusal unloads again, in order
+//
+// All of this happens under the loader lock, the critical section at PEB.LoaderLock: recursive, visible to
+// guests, held while DllMain and TLS callbacks run.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "abi/teb.hpp"
+#include "base/error.hpp"
+#include "image/image.hpp"
+#include "loader/module.hpp"
+#include "loader/native_modules.hpp"
+#include "loader/search.hpp"
+#include "memory/address_space.hpp"
+#include "thread/thread.hpp"
+#include "tls/engine.hpp"
+
+namespace bobbin::loader {
+
+/// A DLL whose functions are natives, as the runtime registers it.
+struct NativeDll {
+  std::string_view name;  ///< "kernel32.dll"
+  std::uint16_t dlls;     ///< which bits of NativeExport::dlls it exports
+};
+
+/// What depends on the Windows generation (architecture, decision 12).
+struct Generation {
+  bool tls_for_late_dlls = true;           ///< false before Vista
+  bool disable_calls_reports_tls = false;  ///< DisableThreadLibraryCalls fails for a TLS module (before 11)
+};
+
+struct Options {
+  SearchPath search;
+  image::MapOptions map;
+  Generation generation;
+  std::span<const NativeDll> natives;
+  std::span<const std::span<const NativeExport>> native_tables;
+  /// Host path to Windows path, for LDR entries and GetModuleFileName.
+  std::function<std::u16string(const std::string& host_path)> windows_path;
+  /// Windows path (with a separator in it) to host path.
+  std::function<std::optional<std::string>(std::u16string_view windows_path)> host_path;
+  /// The end of the process: called once everything is detached; may not return.
+  std::function<void(std::uint32_t code)> on_exit;
+};
+
+/// How a module is wanted.
+struct LoadFlags {
+  bool resolve = true;         ///< false: DONT_RESOLVE_DLL_REFERENCES
+  bool own_folder_first = false;  ///< LOAD_WITH_ALTERED_SEARCH_PATH, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR
+};
+
+class Loader final : public thread::LifeObserver {
+ public:
+  Loader(Options options, memory::AddressSpace& space, tls::Engine& engine, thread::Threads& threads,
+         abi::PEB& peb, abi::RTL_CRITICAL_SECTION& lock);
+  ~Loader() override;
+
+  /// Registers the native DLLs and, as the program, `host_path` (in a library: the host's own file).
+  [[nodiscard]] Result<void> start(const std::string& host_path);
+
+  // All that follow take the loader lock themselves and may be called from any attached thread.
+
+  /// Loads a program as the process's EXE: it becomes PEB.ImageBaseAddress, gets TLS index 0, its DLLs are
+  /// attached, then its own TLS callbacks run. What remains is to call its entry point.
+  [[nodiscard]] Result<Module*> load_program(const std::string& path);
+
+  /// LoadLibraryEx. `name` is a bare name or a path, host or Windows; UTF-8.
+  [[nodiscard]] Result<Module*> load(const std::string& name, LoadFlags flags = {});
+  /// LOAD_LIBRARY_AS_DATAFILE: the file's bytes (or, with `as_image`, its sections laid out) to look at; nothing
+  /// is bound or run. The handle is no module: its low bits are not 0. free_data() gives it back.
+  [[nodiscard]] Result<void*> load_data(const std::string& name, bool as_image);
+  [[nodiscard]] Result<void> free_data(void* handle);
+  /// FreeLibrary: one reference less; unloads what nobody needs any more.
+  [[nodiscard]] Result<void> free(Module& module);
+  [[nodiscard]] Result<void> add_reference(Module& module);
+  void pin(Module& module);
+
+  /// GetModuleHandle; nullptr if it is not loaded. An empty name is the program.
+  [[nodiscard]] Module* find(const std::string& name);
+  [[nodiscard]] Module* find_by_base(const void* base);
+  [[nodiscard]] Module* find_by_address(const void* address);
+
+  /// GetProcAddress. Errors name module and function.
+  [[nodiscard]] Result<void*> procedure(Module& module, std::string_view name);
+  [[nodiscard]] Result<void*> procedure(Module& module, std::uint32_t ordinal);
+
+  /// Fills one slot of a delay-import descriptor (ResolveDelayLoadedAPI): loads the DLL if need be.
+  [[nodiscard]] Result<void*> resolve_delay_import(Module& module, Rva descriptor, std::uint64_t* slot);
+
+  /// DisableThreadLibraryCalls. False where Windows of this generation answers FALSE.
+  [[nodiscard]] bool disable_thread_calls(Module& module);
+
+  /// An export of a host-provided DLL, made on first use (Runtime::provide).
+  [[nodiscard]] Result<void> provide(const std::string& dll, const std::string& name, void* address);
+
+  /// ExitProcess: specification 6.5. Returns only in a library.
+  void exit_process(std::uint32_t code) noexcept;
+  /// TerminateProcess on ourselves: no notification.
+  void terminate_process(std::uint32_t code) noexcept;
+  [[nodiscard]] bool shutting_down() const;
+  /// Unloads every module that can be, in order; the end of a library's Runtime.
+  void unload_all() noexcept;
+
+  [[nodiscard]] SearchPath& search() { return options_.search; }
+  /// Where a Windows path leads on the host.
+  [[nodiscard]] std::optional<std::string> host_path(std::string_view windows_path) const;
+  [[nodiscard]] Module* program() const { return program_; }
+  /// In load order; for inspection under the loader lock.
+  [[nodiscard]] std::vector<Module*> modules();
+  [[nodiscard]] abi::RTL_CRITICAL_SECTION& lock() { return lock_; }
+  [[nodiscard]] const NativeTable& natives() const { return natives_; }
+
+  // LifeObserver
+  Result<void> born(thread::Thread& thread) override;
+  void dying(thread::Thread& thread) noexcept override;
+  void last_thread_exits(std::uint32_t code) noexcept override;
+
+ private:
+  struct Transaction;
+  class Guard;
+
+  // load.cpp
+  [[nodiscard]] Result<Module*> map_tree(Transaction& load, const std::string& name, const Module* importer);
+  [[nodiscard]] Result<std::string> locate(const std::string& name, const std::string& first,
+                                           const Module* importer) const;
+  [[nodiscard]] Result<std::unique_ptr<Module>> map_file(const std::string& path);
+  [[nodiscard]] Result<void> bind_imports(Transaction& load, Module& module);
+  [[nodiscard]] Result<void> prepare(Transaction& load);
+  void publish(Transaction& load) noexcept;
+  [[nodiscard]] Result<void> attach(Transaction& load);
+  [[nodiscard]] Result<Module*> finish(Transaction& load, Module* wanted);
+  void set_names(Module& module, std::u16string full_name);
+  [[nodiscard]] Result<void> add_native(std::string_view name, std::uint16_t dlls);
+
+  // lookup.cpp
+  [[nodiscard]] Module* loaded(std::string_view key, const Transaction* load) const;
+  [[nodiscard]] Module* loaded_from(const std::string& path, const Transaction* load) const;
+  struct Wanted {
+    std::string_view name;  ///< empty: by ordinal
+    std::uint32_t ordinal = 0;
+    [[nodiscard]] std::string describe() const;
+  };
+  [[nodiscard]] Result<void*> resolve(Transaction* load, Module& module, const Wanted& wanted, int depth = 0);
+  [[nodiscard]] Result<void*> forwarded(Transaction* load, Module& module, std::string_view forwarder, int depth);
+
+  // notify.cpp
+  /// TLS callbacks, then the entry point. FALSE from PROCESS_ATTACH is `refused`.
+  enum class Answer : std::uint8_t { accepted, refused, guest_ended };
+  Answer notify(Module& module, Reason reason, void* reserved);
+  bool call_tls_callbacks(const Module& module, Reason reason);
+  void notify_threads(Reason reason);
+  void detach(Module& module, void* reserved);
+
+  // unload.cpp
+  void unload_unreachable();
+  void unpublish(Module& module) noexcept;
+
+  Options options_;
+  memory::AddressSpace& space_;
+  tls::Engine& engine_;
+  thread::Threads& threads_;
+  abi::PEB& peb_;
+  abi::RTL_CRITICAL_SECTION& lock_;
+  abi::PEB_LDR_DATA ldr_{};
+  NativeTable natives_;
+  std::vector<std::unique_ptr<Module>> modules_;  ///< in load order
+  struct DataFile;
+  std::vector<std::unique_ptr<DataFile>> data_files_;
+  std::vector<Module*> initialised_;              ///< in the order of their PROCESS_ATTACH
+  Module* program_ = nullptr;
+  std::uint32_t generation_of_lists_ = 0;  ///< counts changes of modules_ and initialised_
+};
+
+}  // namespace bobbin::loader

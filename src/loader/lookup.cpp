@@ -1,0 +1,175 @@
+// Finding modules and functions.
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "abi/status.hpp"
+#include "loader/guard.hpp"
+#include "loader/loader.hpp"
+#include "loader/transaction.hpp"
+#include "nls/utf.hpp"
+
+namespace bobbin::loader {
+namespace {
+
+/// A chain of forwarders longer than this is a circle.
+constexpr int kMaximumForwards = 16;
+
+bool is_path(std::string_view name) { return name.find_first_of("/\\") != std::string_view::npos; }
+
+std::string_view base_of(std::string_view name) {
+  const std::size_t slash = name.find_last_of("/\\");
+  return slash == std::string_view::npos ? name : name.substr(slash + 1);
+}
+
+}  // namespace
+
+std::string Loader::Wanted::describe() const {
+  return name.empty() ? fmt::format("ordinal {}", ordinal) : std::string(name);
+}
+
+Module* Loader::loaded(std::string_view key, const Transaction* load) const {
+  for (const auto& module : modules_) {
+    if (module->key == key && !module->leaving) return module.get();
+  }
+  if (load != nullptr) {
+    for (const auto& module : load->fresh) {
+      if (module->key == key) return module.get();
+    }
+  }
+  return nullptr;
+}
+
+Module* Loader::loaded_from(const std::string& path, const Transaction* load) const {
+  for (const auto& module : modules_) {
+    if (module->path == path && !module->leaving) return module.get();
+  }
+  if (load != nullptr) {
+    for (const auto& module : load->fresh) {
+      if (module->path == path) return module.get();
+    }
+  }
+  return nullptr;
+}
+
+Module* Loader::find(const std::string& name) {
+  const Guard guard(*this);
+  if (name.empty()) return program_;
+  const std::string key = lower(with_extension(base_of(name)));
+  Module* module = loaded(resolve_api_set(key), nullptr);
+  if (module == nullptr && program_ != nullptr && program_->key == lower(name)) module = program_;
+  if (module == nullptr || !is_path(name)) return module;
+  // With a path, the module must be that very file (natives stand where nobody looks).
+  const auto host = options_.host_path(nls::to_utf16(name));
+  return module->path.empty() || (host && *host == module->path) ? module : nullptr;
+}
+
+Module* Loader::find_by_base(const void* base) {
+  const Guard guard(*this);
+  for (const auto& module : modules_) {
+    if (module->base() == base) return module.get();
+  }
+  return nullptr;
+}
+
+Module* Loader::find_by_address(const void* address) {
+  const Guard guard(*this);
+  for (const auto& module : modules_) {
+    if (module->contains(address)) return module.get();
+  }
+  return nullptr;
+}
+
+Result<void*> Loader::procedure(Module& module, std::string_view name) {
+  const Guard guard(*this);
+  return resolve(nullptr, module, {.name = name});
+}
+
+Result<void*> Loader::procedure(Module& module, std::uint32_t ordinal) {
+  const Guard guard(*this);
+  return resolve(nullptr, module, {.name = {}, .ordinal = ordinal});
+}
+
+Result<void*> Loader::resolve(Transaction* load, Module& module, const Wanted& wanted, int depth) {
+  if (module.native) {
+    if (const auto at = module.native->provided.find(wanted.name); at != module.native->provided.end()) {
+      return at->second;
+    }
+    if (const NativeExport* native = natives_.find(wanted.name, module.native->dlls)) return native->address;
+  } else if (module.image) {
+    const pe::Exports& exports = module.image->exports;
+    const auto target = wanted.name.empty() ? exports.find(wanted.ordinal) : exports.find(wanted.name);
+    if (target && !target->forwarder.empty()) return forwarded(load, module, target->forwarder, depth + 1);
+    if (target) return static_cast<void*>(module.image->mapped.at(target->rva));
+  }
+  return fail({.kind = ErrorKind::missing_export,
+               .status = wanted.name.empty() ? abi::STATUS_ORDINAL_NOT_FOUND : abi::STATUS_ENTRYPOINT_NOT_FOUND,
+               .what = "does not export " + wanted.describe(),
+               .file = module.name,
+               .advice = module.native ? "Bobbin does not provide this function; `bobbin doctor` lists all that are missing"
+                                       : "check that the DLL's version is the one that is expected"});
+}
+
+Result<void*> Loader::forwarded(Transaction* load, Module& module, std::string_view forwarder, int depth) {
+  const auto broken = [&](std::string why) {
+    return fail({.kind = ErrorKind::malformed,
+                 .status = abi::STATUS_INVALID_IMAGE_FORMAT,
+                 .what = fmt::format("forwards to '{}', {}", forwarder, why),
+                 .file = module.name});
+  };
+  const std::size_t dot = forwarder.find_last_of('.');
+  if (dot == std::string_view::npos) return broken("which names no function");
+  if (depth > kMaximumForwards) return broken("which comes back to where it started");
+  const std::string dll = std::string(forwarder.substr(0, dot)) + ".dll";
+  Wanted wanted{.name = forwarder.substr(dot + 1)};
+  if (wanted.name.starts_with('#')) {
+    const std::string_view digits = wanted.name.substr(1);
+    const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), wanted.ordinal);
+    if (parsed.ec != std::errc{}) return broken("whose ordinal is no number");
+    wanted.name = {};
+  }
+  Module* target = nullptr;
+  if (load != nullptr) {
+    auto mapped = map_tree(*load, dll, &module);
+    if (!mapped) return propagate(mapped);
+    target = *mapped;
+  } else {
+    target = loaded(resolve_api_set(lower(dll)), nullptr);
+    if (target == nullptr) {
+      auto late = this->load(dll);
+      if (!late) return propagate(late);
+      target = *late;
+      --target->references;  // held by the dependency below, not by a caller
+    }
+  }
+  module.dependencies.push_back(target);
+  return resolve(load, *target, wanted, depth);
+}
+
+Result<void*> Loader::resolve_delay_import(Module& module, Rva descriptor, std::uint64_t* slot) {
+  const Guard guard(*this);
+  if (!module.image) {
+    return fail({.kind = ErrorKind::invalid, .status = abi::STATUS_INVALID_PARAMETER, .what = "no such import", .file = module.name});
+  }
+  auto imports = module.image->in_memory.delay_imports();
+  if (!imports) return propagate(imports);
+  for (const pe::ImportedDll& dll : *imports) {
+    if (dll.descriptor != descriptor) continue;
+    for (const pe::ImportedSymbol& symbol : dll.symbols) {
+      if (reinterpret_cast<std::uint64_t*>(module.image->mapped.at(symbol.slot)) != slot) continue;
+      auto target = load(std::string(dll.name));
+      if (!target) return propagate(target);
+      --(*target)->references;
+      module.dependencies.push_back(*target);
+      auto address = resolve(nullptr, **target, {.name = symbol.name, .ordinal = symbol.ordinal});
+      if (address) *slot = reinterpret_cast<std::uint64_t>(*address);
+      return address;
+    }
+  }
+  return fail({.kind = ErrorKind::invalid,
+               .status = abi::STATUS_INVALID_PARAMETER,
+               .what = "the slot belongs to none of its delay imports",
+               .file = module.name});
+}
+
+}  // namespace bobbin::loader

@@ -1,0 +1,175 @@
+#include "loader/native_modules.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "base/checked.hpp"
+
+namespace bobbin::loader {
+namespace {
+
+std::size_t hash(std::string_view name) {
+  std::uint64_t value = 0xCBF29CE484222325u;  // FNV-1a
+  for (const char c : name) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
+  return static_cast<std::size_t>(value ^ (value >> 29));
+}
+
+// ---- writing a PE image ----------------------------------------------------------------------------------
+
+constexpr std::uint32_t kHeaderSize = 0x400;
+constexpr std::uint32_t kNtHeaders = 0x80;
+constexpr std::uint32_t kExportDirectorySize = 40;
+constexpr std::uint32_t kJumpSize = 16;  ///< movabs rax, imm64; jmp rax; padding
+
+/// Positions of the parts of a synthetic image, as RVAs.
+struct Layout {
+  std::uint32_t directory, functions, names, ordinals, strings, jumps, size;
+};
+
+Layout lay_out(std::string_view name, std::span<const SyntheticImage::Symbol> symbols) {
+  const auto count = static_cast<std::uint32_t>(symbols.size());
+  std::size_t text = name.size() + 1;
+  for (const auto& symbol : symbols) text += symbol.name.size() + 1;
+  Layout at{};
+  at.directory = kHeaderSize;
+  at.functions = at.directory + kExportDirectorySize;
+  at.names = at.functions + 4 * count;
+  at.ordinals = at.names + 4 * count;
+  at.strings = at.ordinals + 2 * count;
+  at.jumps = align_up(at.strings + static_cast<std::uint32_t>(text), std::uint32_t{os::kPageSize});
+  at.size = align_up(at.jumps + kJumpSize * count, std::uint32_t{os::kPageSize});
+  return at;
+}
+
+class Writer {
+ public:
+  explicit Writer(std::byte* base) : base_(base) {}
+  template <class T>
+  void put(std::uint32_t rva, T value) {
+    std::memcpy(base_ + rva, &value, sizeof value);
+  }
+  void text(std::uint32_t rva, std::string_view value) { std::memcpy(base_ + rva, value.data(), value.size()); }
+
+ private:
+  std::byte* base_;
+};
+
+void write_headers(Writer& out, const Layout& at, std::uint64_t base, bool dll, bool exports) {
+  constexpr std::uint32_t kFile = kNtHeaders + 4, kOptional = kFile + 20, kSections = kOptional + 240;
+  out.text(0, "MZ");
+  out.put<std::uint32_t>(0x3C, kNtHeaders);
+  out.text(kNtHeaders, std::string_view("PE\0\0", 4));
+  out.put<std::uint16_t>(kFile, 0x8664);
+  out.put<std::uint16_t>(kFile + 2, 2);     // sections
+  out.put<std::uint16_t>(kFile + 16, 240);  // size of the optional header
+  out.put<std::uint16_t>(kFile + 18, static_cast<std::uint16_t>(dll ? 0x2022 : 0x22));
+  out.put<std::uint16_t>(kOptional, 0x20B);
+  out.put<std::uint64_t>(kOptional + 24, base);
+  out.put<std::uint32_t>(kOptional + 32, os::kPageSize);  // section alignment
+  out.put<std::uint32_t>(kOptional + 36, 0x200);
+  out.put<std::uint16_t>(kOptional + 40, 10);  // operating system version
+  out.put<std::uint16_t>(kOptional + 48, 10);  // subsystem version
+  out.put<std::uint32_t>(kOptional + 56, at.size);
+  out.put<std::uint32_t>(kOptional + 60, kHeaderSize);
+  out.put<std::uint16_t>(kOptional + 68, 3);  // console
+  out.put<std::uint32_t>(kOptional + 108, 16);
+  if (exports) {
+    out.put<std::uint32_t>(kOptional + 112, at.directory);
+    out.put<std::uint32_t>(kOptional + 116, at.jumps - at.directory);
+  }
+  const auto section = [&](std::uint32_t row, std::string_view name, std::uint32_t rva, std::uint32_t size,
+                           std::uint32_t characteristics) {
+    out.text(row, name);
+    out.put<std::uint32_t>(row + 8, size);
+    out.put<std::uint32_t>(row + 12, rva);
+    out.put<std::uint32_t>(row + 36, characteristics);
+  };
+  section(kSections, ".edata", kHeaderSize, at.jumps - kHeaderSize, 0x40000040);
+  section(kSections + 40, ".text", at.jumps, at.size - at.jumps, 0x60000020);
+}
+
+void write_exports(Writer& out, const Layout& at, std::string_view name,
+                   std::span<const SyntheticImage::Symbol> symbols) {
+  const auto count = static_cast<std::uint32_t>(symbols.size());
+  std::uint32_t text = at.strings;
+  out.put(at.directory + 12, text);
+  out.put<std::uint32_t>(at.directory + 16, 1);  // ordinal base
+  out.put(at.directory + 20, count);
+  out.put(at.directory + 24, count);
+  out.put(at.directory + 28, at.functions);
+  out.put(at.directory + 32, at.names);
+  out.put(at.directory + 36, at.ordinals);
+  out.text(text, name);
+  text += static_cast<std::uint32_t>(name.size()) + 1;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t jump = at.jumps + kJumpSize * i;
+    out.put(at.functions + 4 * i, jump);
+    out.put(at.names + 4 * i, text);
+    out.put(at.ordinals + 2 * i, static_cast<std::uint16_t>(i));
+    out.text(text, symbols[i].name);
+    text += static_cast<std::uint32_t>(symbols[i].name.size()) + 1;
+    out.put<std::uint16_t>(jump, 0xB848);  // movabs rax, imm64
+    out.put(jump + 2, reinterpret_cast<std::uint64_t>(symbols[i].address));
+    out.put<std::uint16_t>(jump + 10, 0xE0FF);  // jmp rax
+  }
+}
+
+}  // namespace
+
+NativeTable::NativeTable(std::span<const std::span<const NativeExport>> tables) {
+  std::size_t count = 0;
+  for (const auto& table : tables) count += table.size();
+  buckets_.resize(std::bit_ceil(2 * count + 1));
+  for (const auto& table : tables) {
+    for (const NativeExport& native : table) {
+      std::size_t at = hash(native.name);
+      while (buckets_[at &= buckets_.size() - 1] != nullptr) ++at;
+      buckets_[at] = &native;
+    }
+  }
+}
+
+const NativeExport* NativeTable::find(std::string_view name, std::uint16_t dlls) const {
+  for (std::size_t at = hash(name);; ++at) {
+    const NativeExport* native = buckets_[at & (buckets_.size() - 1)];
+    if (native == nullptr) return nullptr;
+    if ((native->dlls & dlls) != 0 && name == native->name) return native;
+  }
+}
+
+std::vector<const NativeExport*> NativeTable::of(std::uint16_t dlls) const {
+  std::vector<const NativeExport*> found;
+  for (const NativeExport* native : buckets_) {
+    if (native != nullptr && (native->dlls & dlls) != 0) found.push_back(native);
+  }
+  std::ranges::sort(found, {}, [](const NativeExport* native) { return std::string_view(native->name); });
+  return found;
+}
+
+Result<SyntheticImage> SyntheticImage::make(memory::AddressSpace& space, std::string_view name,
+                                            std::span<const Symbol> symbols, bool dll) {
+  const Layout at = lay_out(name, symbols);
+  auto base = space.reserve(at.size, nullptr, memory::Type::image, memory::kExecuteWriteCopy);
+  if (!base) return propagate(base);
+  SyntheticImage image;  // gives the space back from here on
+  image.space_ = &space;
+  image.base_ = *base;
+  image.size_ = at.size;
+  if (auto done = space.commit(*base, at.size, memory::kReadWrite); !done) return propagate(done);
+  Writer out(*base);
+  write_headers(out, at, reinterpret_cast<std::uint64_t>(*base), dll, !symbols.empty());
+  if (!symbols.empty()) write_exports(out, at, name, symbols);
+  if (auto done = space.protect(*base, at.jumps, memory::kReadOnly); !done) return propagate(done);
+  if (at.size != at.jumps) {
+    auto done = space.protect(*base + at.jumps, at.size - at.jumps, memory::kExecuteRead);
+    if (!done) return propagate(done);
+  }
+  return image;
+}
+
+SyntheticImage::~SyntheticImage() {
+  if (base_ != nullptr) (void)space_->release(base_);
+}
+
+}  // namespace bobbin::loader

@@ -1,0 +1,65 @@
+// DLLs that are not files: kernel32, ntdll and their kin, whose functions are ours, and DLLs that a host provides.
+//
+// Natives are registered as tables (win32/ owns them; the loader never includes it). A guest's import is bound
+// straight to the native's address. For guests that walk export directories by hand each native DLL also has a
+// synthetic PE image: headers, an export directory and one jump per function.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.hpp"
+#include "memory/address_space.hpp"
+
+namespace bobbin::loader {
+
+/// One function that we export. `address` has the Windows calling convention. `dlls` is a set of bits, one for
+/// each native DLL that exports it; their meaning is the registrar's.
+struct NativeExport {
+  const char* name;
+  void* address;
+  std::uint16_t dlls;
+  const char* partial = nullptr;  ///< what it leaves undone, if it does only part of its job
+};
+
+/// All natives by name. Built once, then read-only.
+class NativeTable {
+ public:
+  explicit NativeTable(std::span<const std::span<const NativeExport>> tables);
+  /// The export of that name from any DLL of `dlls`.
+  [[nodiscard]] const NativeExport* find(std::string_view name, std::uint16_t dlls) const;
+  /// Every export of `dlls`, sorted by name.
+  [[nodiscard]] std::vector<const NativeExport*> of(std::uint16_t dlls) const;
+
+ private:
+  std::vector<const NativeExport*> buckets_;  ///< open addressing; size a power of two
+};
+
+/// A synthetic image; given back by the destructor.
+class SyntheticImage {
+ public:
+  struct Symbol {
+    std::string_view name;
+    void* address;
+  };
+  /// `symbols` sorted by name. A program (no DLL) if `dll` is false.
+  [[nodiscard]] static Result<SyntheticImage> make(memory::AddressSpace& space, std::string_view name,
+                                                   std::span<const Symbol> symbols, bool dll);
+  SyntheticImage(SyntheticImage&& other) noexcept
+      : space_(other.space_), base_(std::exchange(other.base_, nullptr)), size_(other.size_) {}
+  SyntheticImage& operator=(SyntheticImage&&) = delete;
+  ~SyntheticImage();
+  [[nodiscard]] std::byte* base() const { return base_; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+ private:
+  SyntheticImage() = default;
+  memory::AddressSpace* space_ = nullptr;
+  std::byte* base_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace bobbin::loader

@@ -1,0 +1,102 @@
+// Who is told what, in Windows' order (specification 3.6, 3.7, 6.4, 6.5). All under the loader lock.
+//
+// For one module and one reason: its TLS callbacks in array order, then its entry point. A program has no entry
+// point of that kind; its TLS callbacks come after all DLLs', whatever the reason.
+#include <fmt/format.h>
+
+#include "abi/status.hpp"
+#include "loader/guard.hpp"
+#include "loader/loader.hpp"
+#include "thread/guest_call.hpp"
+#include "trace/trace.hpp"
+
+namespace bobbin::loader {
+namespace {
+
+void* argument(Reason reason) { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(reason)); }
+
+}  // namespace
+
+bool Loader::call_tls_callbacks(const Module& module, Reason reason) {
+  if (!module.tls || !module.tls->index || !module.tls->directory.callbacks) return true;
+  // The array is read anew at each step: a callback may extend it (specification 3.7).
+  auto** next = reinterpret_cast<void**>(module.base() + module.tls->directory.callbacks.value);
+  for (; *next != nullptr; ++next) {
+    if (!thread::call_guest<void(void*, void*, void*)>(*next, static_cast<void*>(module.base()), argument(reason),
+                                                       static_cast<void*>(nullptr))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+Loader::Answer Loader::notify(Module& module, Reason reason, void* reserved) {
+  if (trace::on(trace::Category::loader)) {
+    trace::emit(trace::Category::loader, fmt::format("notify {}: {}", module.name, static_cast<int>(reason)));
+  }
+  if (reason == Reason::process_attach) module.entry.Flags |= abi::LDRP_PROCESS_ATTACH_CALLED;
+  if (!call_tls_callbacks(module, reason)) return Answer::guest_ended;
+  if (module.entry.EntryPoint == nullptr) return Answer::accepted;
+  const auto result = thread::call_guest<abi::BOOL(void*, void*, void*)>(
+      module.entry.EntryPoint, static_cast<void*>(module.base()), argument(reason), reserved);
+  if (!result) return Answer::guest_ended;
+  return reason == Reason::process_attach && *result == 0 ? Answer::refused : Answer::accepted;
+}
+
+void Loader::notify_threads(Reason reason) {
+  const bool backwards = reason == Reason::thread_detach;
+  // A callback may load or free modules; then the lists have changed and the place is found again by the module.
+  const auto count = [&] { return backwards ? initialised_.size() : modules_.size(); };
+  const auto at = [&](std::size_t i) {
+    return backwards ? initialised_[initialised_.size() - 1 - i] : modules_[i].get();
+  };
+  for (std::size_t i = 0; i < count(); ++i) {
+    Module* module = at(i);
+    const bool wants = module->is_dll() && module->image && module->has(abi::LDRP_PROCESS_ATTACH_CALLED) &&
+                       !module->has(abi::LDRP_DONT_CALL_FOR_THREADS) && !module->leaving;
+    if (!wants || (module->entry.EntryPoint == nullptr && !module->tls)) continue;
+    const std::uint32_t before = generation_of_lists_;
+    if (notify(*module, reason, nullptr) == Answer::guest_ended) return;
+    if (generation_of_lists_ != before) {
+      std::size_t again = 0;
+      while (again < count() && at(again) != module) ++again;
+      if (again < count()) i = again;
+    }
+  }
+  if (program_ != nullptr) (void)call_tls_callbacks(*program_, reason);
+}
+
+Result<void> Loader::born(thread::Thread& thread) {
+  const Guard guard(*this);
+  if (!guard.held() || threads_.stopping()) {
+    return fail({.kind = ErrorKind::guest_ended,
+                 .status = abi::STATUS_PROCESS_IS_TERMINATING,
+                 .what = "the process is exiting: no thread can start"});
+  }
+  if (auto attached = threads_.attach_storage(thread); !attached) return attached;
+  thread.notified = true;
+  notify_threads(Reason::thread_attach);
+  return {};
+}
+
+void Loader::dying(thread::Thread& thread) noexcept {
+  const Guard guard(*this);
+  if (!guard.held() || shutting_down() || !thread.notified) return;
+  notify_threads(Reason::thread_detach);
+}
+
+void Loader::detach(Module& module, void* reserved) {
+  if (!module.has(abi::LDRP_PROCESS_ATTACH_CALLED) || !module.image) return;
+  (void)notify(module, Reason::process_detach, reserved);
+  module.entry.Flags &= ~std::uint32_t{abi::LDRP_PROCESS_ATTACH_CALLED};
+}
+
+bool Loader::disable_thread_calls(Module& module) {
+  const Guard guard(*this);
+  // A module with a TLS directory keeps its notifications on every Windows; only the answer differs (3.8).
+  if (module.tls && module.tls->index) return !options_.generation.disable_calls_reports_tls;
+  module.entry.Flags |= abi::LDRP_DONT_CALL_FOR_THREADS;
+  return true;
+}
+
+}  // namespace bobbin::loader

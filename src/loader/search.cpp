@@ -1,0 +1,76 @@
+#include "loader/search.hpp"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace bobbin::loader {
+namespace {
+
+constexpr char lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
+bool same_letters(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, lower_ascii, lower_ascii);
+}
+
+}  // namespace
+
+std::string lower(std::string_view name) {
+  std::string result(name);
+  std::ranges::transform(result, result.begin(), lower_ascii);
+  return result;
+}
+
+std::string with_extension(std::string_view name) {
+  if (name.ends_with('.')) return std::string(name.substr(0, name.size() - 1));
+  const std::size_t slash = name.find_last_of("/\\");
+  const std::string_view base = slash == std::string_view::npos ? name : name.substr(slash + 1);
+  return base.contains('.') ? std::string(name) : std::string(name) + ".dll";
+}
+
+std::string_view resolve_api_set(std::string_view name) {
+  // An api-set names a contract, not a file. Contracts of the C runtime are ucrtbase's; all others that real
+  // files import are kernel32's in substance, where names of ntdll and advapi32 are found as well.
+  if (name.starts_with("api-ms-win-crt-")) return "ucrtbase.dll";
+  if (name.starts_with("api-ms-win-") || name.starts_with("ext-ms-win-")) return "kernel32.dll";
+  return name;
+}
+
+std::optional<std::string> find_in_folder(const std::string& folder, std::string_view name) {
+  std::string path = folder + "/" + std::string(name);
+  if (access(path.c_str(), F_OK) == 0) return path;
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(folder.c_str()), closedir);
+  if (!stream) return std::nullopt;
+  while (const dirent* entry = readdir(stream.get())) {
+    if (same_letters(entry->d_name, name)) return folder + "/" + entry->d_name;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> SearchPath::find(std::string_view name, const std::string& first) const {
+  std::vector<const std::string*> folders = {&first, &program};
+  for (const std::string& folder : extra) folders.push_back(&folder);
+  folders.push_back(&system);
+  for (const std::string* folder : folders) {
+    if (folder->empty()) continue;
+    if (auto found = find_in_folder(*folder, name)) return found;
+  }
+  return current_folder ? find_in_folder(".", name) : std::nullopt;
+}
+
+std::string SearchPath::describe(const std::string& first) const {
+  std::string text;
+  const auto add = [&text](const std::string& folder) {
+    if (!folder.empty()) text += (text.empty() ? "" : ", ") + folder;
+  };
+  add(first);
+  add(program);
+  for (const std::string& folder : extra) add(folder);
+  add(system);
+  if (current_folder) add("the current folder");
+  return text;
+}
+
+}  // namespace bobbin::loader

@@ -1,0 +1,119 @@
+// How modules go, and how the process ends.
+//
+// A module stays while it is reachable: from one that is pinned or has references (LoadLibrary calls), along
+// what modules were bound to. So there are no counts to keep for dependencies, and circles of DLLs that import
+// each other go as soon as nobody else needs them.
+#include <algorithm>
+#include <new>
+
+#include <fmt/format.h>
+
+#include "abi/status.hpp"
+#include "loader/guard.hpp"
+#include "loader/lists.hpp"
+#include "loader/loader.hpp"
+#include "trace/trace.hpp"
+
+namespace bobbin::loader {
+namespace {
+
+void mark(Module& module, std::vector<Module*>& reached) {
+  if (std::ranges::find(reached, &module) != reached.end()) return;
+  reached.push_back(&module);
+  for (Module* needed : module.dependencies) mark(*needed, reached);
+}
+
+}  // namespace
+
+Result<void> Loader::add_reference(Module& module) {
+  const Guard guard(*this);
+  ++module.references;
+  return {};
+}
+
+void Loader::pin(Module& module) {
+  const Guard guard(*this);
+  module.pinned = true;
+  module.entry.ObsoleteLoadCount = 0xFFFF;
+}
+
+Result<void> Loader::free(Module& module) {
+  const Guard guard(*this);
+  if (shutting_down() || module.pinned) return {};  // inert (specification 6.5), or never unloaded
+  if (module.references == 0) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = abi::STATUS_INVALID_HANDLE,
+                 .what = "was freed more often than it was loaded",
+                 .file = module.name});
+  }
+  if (--module.references == 0) unload_unreachable();
+  return {};
+}
+
+void Loader::unload_unreachable() {
+  std::vector<Module*> reached;
+  for (const auto& module : modules_) {
+    if (module->pinned || module->references != 0) mark(*module, reached);
+  }
+  std::vector<Module*> going;
+  for (const auto& module : modules_) {
+    if (!module->leaving && std::ranges::find(reached, module.get()) == reached.end()) going.push_back(module.get());
+  }
+  for (Module* module : going) module->leaving = true;
+  // In reverse order of their initialisation. A detach may load and free other modules, so the list is looked
+  // at anew each time.
+  const std::vector<Module*> order(initialised_.rbegin(), initialised_.rend());
+  for (Module* module : order) {
+    if (std::ranges::find(going, module) != going.end()) detach(*module, nullptr);
+  }
+  for (Module* module : going) unpublish(*module);
+}
+
+void Loader::unpublish(Module& module) noexcept {
+  if (trace::on(trace::Category::loader)) trace::emit(trace::Category::loader, "unload " + module.path);
+  unlink(module.entry);
+  if (module.tls && module.tls->index) engine_.release_module(*module.tls->index);
+  std::erase(initialised_, &module);
+  ++generation_of_lists_;
+  std::erase_if(modules_, [&](const auto& one) { return one.get() == &module; });
+}
+
+void Loader::unload_all() noexcept {
+  const Guard guard(*this);
+  for (const auto& module : modules_) {
+    module->references = 0;
+    if (module->image) module->pinned = false;
+  }
+  unload_unreachable();
+}
+
+// ---- the end of the process (specification 6.5) ------------------------------------------------------------
+
+void Loader::exit_process(std::uint32_t code) noexcept {
+  if (shutting_down()) return terminate_process(code);  // a second one, from within a detach
+  {
+    const Guard guard(*this);
+    if (!guard.held()) return;  // another thread exits the process; this one is being stopped
+    threads_.stop_all_others(code);
+    ldr_.ShutdownThreadId = reinterpret_cast<void*>(static_cast<std::uintptr_t>(thread::current().id()));
+    ldr_.ShutdownInProgress = 1;
+    for (std::size_t left = initialised_.size(); left-- > 0;) detach(*initialised_[left], reinterpret_cast<void*>(1));
+    if (program_ != nullptr) (void)call_tls_callbacks(*program_, Reason::process_detach);
+  }
+  threads_.leave_current();
+  options_.on_exit(code);
+}
+
+void Loader::terminate_process(std::uint32_t code) noexcept {
+  ldr_.ShutdownInProgress = 1;
+  threads_.stop_all_others(code);
+  threads_.leave_current();
+  options_.on_exit(code);
+}
+
+void Loader::last_thread_exits(std::uint32_t code) noexcept {
+  // In a library the host is the program: it lives on without guest threads.
+  if (program_ != nullptr && program_->image) exit_process(code);
+}
+
+}  // namespace bobbin::loader
