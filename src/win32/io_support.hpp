@@ -11,13 +11,9 @@
 #include "io/files.hpp"
 #include "nls/utf.hpp"
 #include "sync/handle_table.hpp"
+#include "thread/thread.hpp"
 #include "win32/native.hpp"
 #include "win32/services.hpp"
-
-namespace bobbin::thread {
-/// The calling thread as the wait machinery sees it.
-[[nodiscard]] sync::Waiter& current_waiter();
-}  // namespace bobbin::thread
 
 namespace bobbin::win32 {
 

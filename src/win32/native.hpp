@@ -28,6 +28,7 @@
 #include "abi/status.hpp"
 #include "abi/teb.hpp"
 #include "base/error.hpp"
+#include "loader/native_modules.hpp"
 #include "thread/scope.hpp"
 
 namespace bobbin::win32 {
@@ -41,13 +42,8 @@ enum Dll : std::uint16_t {
   kWs2_32 = 16,
 };
 
-/// One exported function. `address` has the Windows calling convention.
-struct Export {
-  const char* name;
-  void* address;
-  std::uint16_t dlls;
-  const char* partial = nullptr;  ///< what it does not do, if it does only part of its job
-};
+/// One exported function (loader/native_modules.hpp); `dlls` is a set of Dll.
+using Export = loader::NativeExport;
 
 inline void set_last_error(std::uint32_t code) { abi::current_teb()->LastErrorValue = code; }
 

@@ -7,30 +7,23 @@ namespace bobbin::win32 {
 std::span<const std::span<const Export>> all_natives() {
   // One line per file, sorted, as in natives.hpp.
   static const std::vector<std::span<const Export>> tables = {
-      datetimeapi_natives(),
-      debugapi_natives(),
-      errhandlingapi_natives(),
       fibersapi_natives(),
       fileapi_natives(),
       heapapi_natives(),
       interlockedapi_natives(),
+      libloaderapi_natives(),
       memoryapi_natives(),
       ntcrt_natives(),
       ntcrt_printf_natives(),
       ntrtl_natives(),
       processapi_natives(),
       processenv_natives(),
-      profileapi_natives(),
+      processthreadsapi_natives(),
       stringapiset_natives(),
-      sysinfoapi_natives(),
-      timezoneapi_natives(),
       tlsapi_natives(),
-      utilapiset_natives(),
       winbase_memory_natives(),
-      winbase_messages_natives(),
       winbase_strings_natives(),
       winedbg_natives(),
-      winnls_natives(),
       winternl_strings_natives(),
   };
   return tables;

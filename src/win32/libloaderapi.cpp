@@ -1,0 +1,357 @@
+// libloaderapi.h, and ntdll's Ldr* names: loading, freeing, finding modules and functions.
+#include <algorithm>
+#include <cstring>
+
+#include "base/bytes.hpp"
+#include "loader/guard.hpp"
+#include "loader/loader.hpp"
+#include "nls/utf.hpp"
+#include "win32/natives.hpp"
+#include "win32/services.hpp"
+
+namespace bobbin::win32 {
+namespace {
+
+using namespace abi;
+
+enum : DWORD {
+  DONT_RESOLVE_DLL_REFERENCES = 0x1,
+  LOAD_LIBRARY_AS_DATAFILE = 0x2,
+  LOAD_WITH_ALTERED_SEARCH_PATH = 0x8,
+  LOAD_LIBRARY_AS_IMAGE_RESOURCE = 0x20,
+  LOAD_LIBRARY_AS_DATAFILE_EXCLUSIVE = 0x40,
+  LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR = 0x100,
+  LOAD_LIBRARY_KNOWN_FLAGS = 0x3FFB,
+  GET_MODULE_HANDLE_EX_FLAG_PIN = 0x1,
+  GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT = 0x2,
+  GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS = 0x4,
+};
+
+loader::Loader& modules() { return services().loader; }
+
+/// The two low bits of a handle say that it is a data file, not a module.
+bool is_data_handle(HMODULE module) { return (reinterpret_cast<std::uintptr_t>(module) & 3) != 0; }
+
+/// The module of a handle; NULL is the program. Sets last error if there is none.
+loader::Module* module_of(HMODULE handle) {
+  loader::Module* module = handle == nullptr ? modules().program() : modules().find_by_base(handle);
+  if (module == nullptr) set_last_error(ERROR_MOD_NOT_FOUND);
+  return module;
+}
+
+HMODULE load(std::string_view name, DWORD flags) {
+  if (name.empty() || (flags & ~std::uint32_t{LOAD_LIBRARY_KNOWN_FLAGS}) != 0) {
+    set_last_error(ERROR_INVALID_PARAMETER);
+    return nullptr;
+  }
+  if ((flags & (LOAD_LIBRARY_AS_DATAFILE | LOAD_LIBRARY_AS_DATAFILE_EXCLUSIVE | LOAD_LIBRARY_AS_IMAGE_RESOURCE)) != 0) {
+    auto data = modules().load_data(std::string(name), (flags & LOAD_LIBRARY_AS_IMAGE_RESOURCE) != 0);
+    if (data) return *data;
+    failed(data.error());
+    return nullptr;
+  }
+  auto module = modules().load(
+      std::string(name), {.resolve = (flags & DONT_RESOLVE_DLL_REFERENCES) == 0,
+                          .own_folder_first =
+                              (flags & (LOAD_WITH_ALTERED_SEARCH_PATH | LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR)) != 0});
+  if (module) return (*module)->base();
+  failed(module.error());
+  return nullptr;
+}
+
+std::string utf8(LPCWSTR text) { return text != nullptr ? nls::to_utf8(text) : std::string(); }
+std::string_view utf8(LPCSTR text) { return text != nullptr ? std::string_view(text) : std::string_view(); }
+
+HMODULE LoadLibraryExW(LPCWSTR name, HANDLE, DWORD flags) { return load(utf8(name), flags); }
+HMODULE LoadLibraryExA(LPCSTR name, HANDLE, DWORD flags) { return load(utf8(name), flags); }
+HMODULE LoadLibraryW(LPCWSTR name) { return load(utf8(name), 0); }
+HMODULE LoadLibraryA(LPCSTR name) { return load(utf8(name), 0); }
+
+BOOL FreeLibrary(HMODULE handle) {
+  if (is_data_handle(handle)) {
+    auto freed = modules().free_data(handle);
+    return freed ? TRUE : failed(freed.error());
+  }
+  loader::Module* module = handle != nullptr ? modules().find_by_base(handle) : nullptr;
+  if (module == nullptr) {
+    set_last_error(ERROR_MOD_NOT_FOUND);
+    return FALSE;
+  }
+  auto freed = modules().free(*module);
+  return freed ? TRUE : failed(freed.error());
+}
+
+void FreeLibraryAndExitThread(HMODULE handle, DWORD code) {
+  FreeLibrary(handle);
+  services().threads.exit_current(code);
+}
+
+HMODULE handle_of(std::string_view name) {
+  loader::Module* module = modules().find(std::string(name));
+  if (module != nullptr) return module->base();
+  set_last_error(ERROR_MOD_NOT_FOUND);
+  return nullptr;
+}
+
+HMODULE GetModuleHandleW(LPCWSTR name) { return handle_of(utf8(name)); }
+HMODULE GetModuleHandleA(LPCSTR name) { return handle_of(utf8(name)); }
+
+BOOL module_handle_ex(DWORD flags, std::string_view name, const void* address, HMODULE* result) {
+  if (result == nullptr || (flags & ~7u) != 0 || (flags & 3) == 3) {
+    set_last_error(ERROR_INVALID_PARAMETER);
+    return FALSE;
+  }
+  *result = nullptr;
+  const bool from_address = (flags & GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS) != 0;
+  loader::Module* module = from_address ? modules().find_by_address(address) : modules().find(std::string(name));
+  if (module == nullptr) {
+    set_last_error(ERROR_MOD_NOT_FOUND);
+    return FALSE;
+  }
+  if ((flags & GET_MODULE_HANDLE_EX_FLAG_PIN) != 0) {
+    modules().pin(*module);
+  } else if ((flags & GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT) == 0) {
+    if (auto added = modules().add_reference(*module); !added) return failed(added.error());
+  }
+  *result = module->base();
+  return TRUE;
+}
+
+BOOL GetModuleHandleExW(DWORD flags, LPCWSTR name, HMODULE* result) {
+  const bool text = (flags & GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS) == 0;
+  return module_handle_ex(flags, text ? utf8(name) : std::string(), name, result);
+}
+BOOL GetModuleHandleExA(DWORD flags, LPCSTR name, HMODULE* result) {
+  const bool text = (flags & GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS) == 0;
+  return module_handle_ex(flags, text ? utf8(name) : std::string_view(), name, result);
+}
+
+/// Copies a string as GetModuleFileName does: truncated and ended, with ERROR_INSUFFICIENT_BUFFER, if it is long.
+template <class Char>
+DWORD copy_name(std::basic_string_view<Char> name, Char* buffer, DWORD size) {
+  if (size == 0) {
+    set_last_error(ERROR_INSUFFICIENT_BUFFER);
+    return 0;
+  }
+  const std::size_t length = std::min<std::size_t>(name.size(), size - 1);
+  std::ranges::copy(name.substr(0, length), buffer);
+  buffer[length] = 0;
+  if (length == name.size()) {
+    set_last_error(ERROR_SUCCESS);
+    return static_cast<DWORD>(length);
+  }
+  set_last_error(ERROR_INSUFFICIENT_BUFFER);
+  return size;
+}
+
+DWORD GetModuleFileNameW(HMODULE handle, LPWSTR buffer, DWORD size) {
+  loader::Module* module = module_of(handle);
+  return module != nullptr ? copy_name<char16_t>(module->full_name, buffer, size) : 0;
+}
+DWORD GetModuleFileNameA(HMODULE handle, LPSTR buffer, DWORD size) {
+  loader::Module* module = module_of(handle);
+  return module != nullptr ? copy_name<char>(nls::to_utf8(module->full_name), buffer, size) : 0;
+}
+
+/// A name, or an ordinal in the low 16 bits of the pointer.
+Result<void*> procedure(loader::Module& module, LPCSTR name) {
+  const auto number = reinterpret_cast<std::uintptr_t>(name);
+  return number <= 0xFFFF ? modules().procedure(module, static_cast<std::uint32_t>(number))
+                          : modules().procedure(module, std::string_view(name));
+}
+
+FARPROC GetProcAddress(HMODULE handle, LPCSTR name) {
+  loader::Module* module = module_of(handle);
+  if (module == nullptr) return nullptr;
+  auto address = procedure(*module, name);
+  if (address) return *address;
+  // Windows answers 127 for a name and 182 for an ordinal, whatever broke on the way.
+  set_last_error(reinterpret_cast<std::uintptr_t>(name) <= 0xFFFF ? ERROR_INVALID_ORDINAL : ERROR_PROC_NOT_FOUND);
+  return nullptr;
+}
+
+BOOL DisableThreadLibraryCalls(HMODULE handle) {
+  loader::Module* module = handle != nullptr ? module_of(handle) : nullptr;
+  if (module == nullptr) {
+    set_last_error(ERROR_INVALID_HANDLE);
+    return FALSE;
+  }
+  if (modules().disable_thread_calls(*module)) return TRUE;
+  set_last_error(ERROR_INVALID_PARAMETER);
+  return FALSE;
+}
+
+/// One folder that SetDllDirectory put before the system folder; NULL takes it away again.
+BOOL set_dll_directory(std::string_view folder, bool given) {
+  auto& search = modules().search();
+  search.current_folder = !given;
+  static std::string current;
+  std::erase(search.extra, current);
+  current.clear();
+  if (given && !folder.empty()) {
+    const auto host = modules().host_path(folder);
+    if (host) search.extra.insert(search.extra.begin(), current = *host);
+  }
+  return TRUE;
+}
+BOOL SetDllDirectoryW(LPCWSTR folder) { return set_dll_directory(utf8(folder), folder != nullptr); }
+BOOL SetDllDirectoryA(LPCSTR folder) { return set_dll_directory(utf8(folder), folder != nullptr); }
+
+PVOID AddDllDirectory(LPCWSTR folder) {
+  const auto host = modules().host_path(utf8(folder));
+  if (!host) {
+    set_last_error(ERROR_FILE_NOT_FOUND);
+    return nullptr;
+  }
+  auto* cookie = new std::string(*host);
+  modules().search().extra.push_back(*host);
+  return cookie;
+}
+BOOL RemoveDllDirectory(PVOID cookie) {
+  auto* folder = static_cast<std::string*>(cookie);
+  if (folder == nullptr) {
+    set_last_error(ERROR_INVALID_PARAMETER);
+    return FALSE;
+  }
+  auto& extra = modules().search().extra;
+  if (const auto at = std::ranges::find(extra, *folder); at != extra.end()) extra.erase(at);
+  delete folder;
+  return TRUE;
+}
+BOOL SetDefaultDllDirectories(DWORD flags) {
+  if (flags == 0 || (flags & ~0x1F00u) != 0) {
+    set_last_error(ERROR_INVALID_PARAMETER);
+    return FALSE;
+  }
+  modules().search().current_folder = false;
+  return TRUE;
+}
+
+PVOID ResolveDelayLoadedAPI(PVOID base, const void* descriptor, PVOID, PVOID, PVOID thunk, ULONG) {
+  loader::Module* module = modules().find_by_base(base);
+  if (module == nullptr) {
+    set_last_error(ERROR_MOD_NOT_FOUND);
+    return nullptr;
+  }
+  const Rva rva{static_cast<std::uint32_t>(static_cast<const std::byte*>(descriptor) - module->base())};
+  auto address = modules().resolve_delay_import(*module, rva, static_cast<std::uint64_t*>(thunk));
+  if (address) return *address;
+  failed(address.error());
+  return nullptr;
+}
+NTSTATUS DelayLoadFailureHook(LPCSTR, LPCSTR) {
+  set_last_error(ERROR_PROC_NOT_FOUND);
+  return 0;
+}
+
+// ---- ntdll -------------------------------------------------------------------------------------------------
+
+std::string utf8(const UNICODE_STRING& text) {
+  return nls::to_utf8(std::u16string_view(text.Buffer, text.Length / 2));
+}
+NTSTATUS status_of(const Error& error) { return static_cast<NTSTATUS>(error.status); }
+
+NTSTATUS LdrLoadDll(LPCWSTR, ULONG*, const UNICODE_STRING* name, PVOID* base) {
+  auto module = modules().load(utf8(*name));
+  if (!module) return status_of(module.error());
+  *base = (*module)->base();
+  return STATUS_SUCCESS;
+}
+NTSTATUS LdrUnloadDll(PVOID base) {
+  loader::Module* module = modules().find_by_base(base);
+  if (module == nullptr) return static_cast<NTSTATUS>(STATUS_DLL_NOT_FOUND);
+  auto freed = modules().free(*module);
+  return freed ? static_cast<NTSTATUS>(STATUS_SUCCESS) : status_of(freed.error());
+}
+NTSTATUS LdrGetDllHandle(LPCWSTR, ULONG*, const UNICODE_STRING* name, PVOID* base) {
+  loader::Module* module = modules().find(utf8(*name));
+  if (module == nullptr) return static_cast<NTSTATUS>(STATUS_DLL_NOT_FOUND);
+  *base = module->base();
+  return STATUS_SUCCESS;
+}
+NTSTATUS LdrGetProcedureAddress(PVOID base, const ANSI_STRING* name, ULONG ordinal, PVOID* address) {
+  loader::Module* module = modules().find_by_base(base);
+  if (module == nullptr) return static_cast<NTSTATUS>(STATUS_DLL_NOT_FOUND);
+  auto found = name != nullptr ? modules().procedure(*module, std::string_view(name->Buffer, name->Length))
+                               : modules().procedure(*module, ordinal);
+  if (!found) return status_of(found.error());
+  *address = *found;
+  return STATUS_SUCCESS;
+}
+NTSTATUS LdrAddRefDll(ULONG flags, PVOID base) {
+  loader::Module* module = modules().find_by_base(base);
+  if (module == nullptr || (flags & ~1u) != 0) return static_cast<NTSTATUS>(STATUS_INVALID_PARAMETER);
+  if ((flags & 1) != 0) modules().pin(*module);
+  else if (auto added = modules().add_reference(*module); !added) return status_of(added.error());
+  return STATUS_SUCCESS;
+}
+NTSTATUS LdrDisableThreadCalloutsForDll(PVOID base) {
+  loader::Module* module = modules().find_by_base(base);
+  if (module == nullptr) return static_cast<NTSTATUS>(STATUS_DLL_NOT_FOUND);
+  return modules().disable_thread_calls(*module) ? static_cast<NTSTATUS>(STATUS_SUCCESS)
+                                                 : static_cast<NTSTATUS>(STATUS_DLL_NOT_FOUND);
+}
+PVOID RtlPcToFileHeader(PVOID pc, PVOID* base) {
+  loader::Module* module = modules().find_by_address(pc);
+  *base = module != nullptr ? module->base() : nullptr;
+  return *base;
+}
+BOOLEAN RtlDllShutdownInProgress() { return modules().shutting_down() ? 1 : 0; }
+
+/// IMAGE_NT_HEADERS64 of a mapped image, or NULL if there is none at `base`.
+PVOID RtlImageNtHeader(PVOID base) {
+  loader::Module* module = modules().find_by_base(base);
+  if (module == nullptr) return nullptr;
+  const ByteView bytes(std::span<const std::byte>(module->base(), module->size()));
+  const auto offset = bytes.read<std::uint32_t>(0x3C);
+  return offset && bytes.slice(*offset, 0x108) ? module->base() + *offset : nullptr;
+}
+PVOID RtlImageDirectoryEntryToData(PVOID base, BOOLEAN, USHORT directory, ULONG* size) {
+  auto* headers = static_cast<std::byte*>(RtlImageNtHeader(base));
+  if (headers == nullptr || directory >= 16) return nullptr;
+  DWORD row[2];
+  std::memcpy(row, headers + 24 + 112 + 8 * directory, sizeof row);
+  if (row[0] == 0) return nullptr;
+  *size = row[1];
+  return static_cast<std::byte*>(base) + row[0];
+}
+
+const Export kExports[] = {
+    NATIVE(kKernel32, AddDllDirectory),
+    NATIVE(kKernel32, DelayLoadFailureHook),
+    NATIVE(kKernel32, DisableThreadLibraryCalls),
+    NATIVE(kKernel32, FreeLibrary),
+    NATIVE(kKernel32, FreeLibraryAndExitThread),
+    NATIVE(kKernel32, GetModuleFileNameA),
+    NATIVE(kKernel32, GetModuleFileNameW),
+    NATIVE(kKernel32, GetModuleHandleA),
+    NATIVE(kKernel32, GetModuleHandleExA),
+    NATIVE(kKernel32, GetModuleHandleExW),
+    NATIVE(kKernel32, GetModuleHandleW),
+    NATIVE(kKernel32, GetProcAddress),
+    NT_NATIVE(kNtdll, LdrAddRefDll),
+    NT_NATIVE(kNtdll, LdrDisableThreadCalloutsForDll),
+    NT_NATIVE(kNtdll, LdrGetDllHandle),
+    NT_NATIVE(kNtdll, LdrGetProcedureAddress),
+    NT_NATIVE(kNtdll, LdrLoadDll),
+    NT_NATIVE(kNtdll, LdrUnloadDll),
+    NATIVE(kKernel32, LoadLibraryA),
+    NATIVE(kKernel32, LoadLibraryExA),
+    NATIVE(kKernel32, LoadLibraryExW),
+    NATIVE(kKernel32, LoadLibraryW),
+    NATIVE(kKernel32, RemoveDllDirectory),
+    NATIVE(kKernel32 | kNtdll, ResolveDelayLoadedAPI),
+    NATIVE(kNtdll, RtlDllShutdownInProgress),
+    NATIVE(kNtdll, RtlImageDirectoryEntryToData),
+    NATIVE(kNtdll, RtlImageNtHeader),
+    NATIVE(kKernel32 | kNtdll, RtlPcToFileHeader),
+    NATIVE(kKernel32, SetDefaultDllDirectories),
+    NATIVE(kKernel32, SetDllDirectoryA),
+    NATIVE(kKernel32, SetDllDirectoryW),
+};
+
+}  // namespace
+
+std::span<const Export> libloaderapi_natives() { return kExports; }
+
+}  // namespace bobbin::win32

@@ -1,0 +1,267 @@
+// processthreadsapi.h, its thread half (processes are in processapi.cpp, Tls* in tlsapi.cpp), and ntdll's twins.
+#include <sys/resource.h>
+#include <time.h>
+
+#include "loader/loader.hpp"
+#include "sync/handle_table.hpp"
+#include "thread/guest_call.hpp"
+#include "thread/thread.hpp"
+#include "win32/natives.hpp"
+#include "win32/services.hpp"
+
+namespace bobbin::win32 {
+namespace {
+
+using namespace abi;
+
+enum : DWORD { CREATE_SUSPENDED = 0x4, STACK_SIZE_PARAM_IS_A_RESERVATION = 0x10000 };
+
+const HANDLE kCurrentThread = reinterpret_cast<HANDLE>(~std::uintptr_t{1});  // -2
+const HANDLE kCurrentProcess = reinterpret_cast<HANDLE>(~std::uintptr_t{0});
+
+std::uintptr_t value(HANDLE handle) { return reinterpret_cast<std::uintptr_t>(handle); }
+
+/// The thread of a handle, the pseudo handle included.
+Result<thread::Ref<thread::Thread>> thread_of(HANDLE handle) {
+  if (handle == kCurrentThread) return thread::Ref<thread::Thread>(&thread::current());
+  return services().handles.get<thread::Thread>(value(handle), sync::Kind::thread);
+}
+
+/// Runs `use` on the thread of a handle; FALSE and last error if there is none.
+template <class Use>
+BOOL with_thread(HANDLE handle, Use use) {
+  auto thread = thread_of(handle);
+  return thread ? use(**thread) : failed(thread.error());
+}
+
+HANDLE CreateThread(SECURITY_ATTRIBUTES* security, SIZE_T stack_size, PVOID routine, PVOID parameter, DWORD flags,
+                    DWORD* id) {
+  // Without the flag, the size is what is to be committed at once: the reservation is the program's default.
+  const bool reservation = (flags & STACK_SIZE_PARAM_IS_A_RESERVATION) != 0;
+  thread::Threads& threads = services().threads;
+  auto thread = threads.create({.routine = routine,
+                                .parameter = parameter,
+                                .stack_size = reservation ? stack_size : 0,
+                                .minimum_stack = stack_size,
+                                .suspended = (flags & CREATE_SUSPENDED) != 0});
+  if (!thread) {
+    failed(thread.error());
+    return nullptr;
+  }
+  const bool inherit = security != nullptr && security->bInheritHandle != 0;
+  auto handle = services().handles.insert(thread::Ref<thread::Thread>(*thread), inherit);
+  if (!handle) {
+    threads.abandon(**thread);
+    failed(handle.error());
+    return nullptr;
+  }
+  if (id != nullptr) *id = (*thread)->id();  // before it runs: it may read it
+  if (auto started = threads.start(**thread); !started) {
+    (void)services().handles.close(*handle);
+    failed(started.error());
+    return nullptr;
+  }
+  return reinterpret_cast<HANDLE>(*handle);
+}
+
+HANDLE CreateRemoteThread(HANDLE process, SECURITY_ATTRIBUTES* security, SIZE_T stack_size, PVOID routine,
+                          PVOID parameter, DWORD flags, DWORD* id) {
+  if (process != kCurrentProcess) {
+    set_last_error(ERROR_ACCESS_DENIED);
+    return nullptr;
+  }
+  return CreateThread(security, stack_size, routine, parameter, flags, id);
+}
+
+void ExitThread(DWORD code) { services().threads.exit_current(code); }
+
+BOOL TerminateThread(HANDLE handle, DWORD code) {
+  return with_thread(handle, [code](thread::Thread& thread) {
+    services().threads.terminate(thread, code);
+    return TRUE;
+  });
+}
+
+DWORD SuspendThread(HANDLE handle) {
+  auto thread = thread_of(handle);
+  auto before = thread ? services().threads.suspend(**thread) : Result<std::uint32_t>(propagate(thread));
+  if (before) return *before;
+  failed(before.error());
+  return ~DWORD{0};
+}
+
+DWORD ResumeThread(HANDLE handle) {
+  auto thread = thread_of(handle);
+  auto before = thread ? services().threads.resume(**thread) : Result<std::uint32_t>(propagate(thread));
+  if (before) return *before;
+  failed(before.error());
+  return ~DWORD{0};
+}
+
+BOOL GetThreadContext(HANDLE handle, CONTEXT* context) {
+  return with_thread(handle, [context](thread::Thread& thread) {
+    auto got = services().threads.get_context(thread, *context);
+    return got ? TRUE : failed(got.error());
+  });
+}
+
+BOOL SetThreadContext(HANDLE handle, const CONTEXT* context) {
+  return with_thread(handle, [context](thread::Thread& thread) {
+    auto set = services().threads.set_context(thread, *context);
+    return set ? TRUE : failed(set.error());
+  });
+}
+
+BOOL GetExitCodeThread(HANDLE handle, DWORD* code) {
+  return with_thread(handle, [code](thread::Thread& thread) {
+    *code = thread.exit_code();
+    return TRUE;
+  });
+}
+
+BOBBIN_MS_ABI HANDLE GetCurrentThread() { return kCurrentThread; }
+
+BOBBIN_MS_ABI DWORD GetCurrentThreadId() { return static_cast<DWORD>(value(current_teb()->UniqueThread)); }
+
+DWORD GetThreadId(HANDLE handle) {
+  auto thread = thread_of(handle);
+  return thread ? (*thread)->id() : static_cast<DWORD>(failed(thread.error()));
+}
+
+DWORD GetProcessIdOfThread(HANDLE handle) {
+  auto thread = thread_of(handle);
+  return thread ? os::process_id() : static_cast<DWORD>(failed(thread.error()));
+}
+
+HANDLE OpenThread(DWORD, BOOL inherit, DWORD id) {
+  auto thread = services().threads.find(id);
+  if (!thread) {
+    set_last_error(ERROR_INVALID_PARAMETER);
+    return nullptr;
+  }
+  auto handle = services().handles.insert(std::move(thread), inherit != 0);
+  if (handle) return reinterpret_cast<HANDLE>(*handle);
+  failed(handle.error());
+  return nullptr;
+}
+
+constexpr DWORD kPriorityError = 0x7FFFFFFF;
+
+int GetThreadPriority(HANDLE handle) {
+  auto thread = thread_of(handle);
+  if (thread) return (*thread)->priority.load();
+  failed(thread.error());
+  return kPriorityError;
+}
+
+BOOL SetThreadPriority(HANDLE handle, int priority) {
+  const bool known = (priority >= -2 && priority <= 2) || priority == -15 || priority == 15;
+  if (!known) {
+    set_last_error(ERROR_INVALID_PARAMETER);
+    return FALSE;
+  }
+  return with_thread(handle, [priority](thread::Thread& thread) {
+    thread.priority = priority;
+    return TRUE;
+  });
+}
+
+FILETIME filetime(std::uint64_t units) {
+  return {static_cast<DWORD>(units), static_cast<DWORD>(units >> 32)};
+}
+
+/// CPU time of a thread in 100-nanosecond units; the host does not tell user from kernel time per thread cheaply.
+std::uint64_t cpu_time(const thread::Thread& thread) {
+  // The host's clock id of a thread: documented in the kernel as (~tid << 3) | 6.
+  const auto clock = static_cast<clockid_t>((~thread.host_id() << 3) | 6u);
+  timespec spent{};
+  if (thread.host_id() == 0 || clock_gettime(clock, &spent) != 0) return 0;
+  return static_cast<std::uint64_t>(spent.tv_sec) * 10'000'000 + static_cast<std::uint64_t>(spent.tv_nsec) / 100;
+}
+
+BOOL GetThreadTimes(HANDLE handle, FILETIME* created, FILETIME* ended, FILETIME* kernel, FILETIME* user) {
+  return with_thread(handle, [&](thread::Thread& thread) {
+    *created = filetime(thread.created_at());
+    *ended = filetime(thread.ended_at());
+    *kernel = filetime(0);
+    *user = filetime(cpu_time(thread));
+    return TRUE;
+  });
+}
+
+BOOL GetThreadIOPendingFlag(HANDLE handle, BOOL* pending) {
+  return with_thread(handle, [pending](thread::Thread&) {
+    *pending = FALSE;
+    return TRUE;
+  });
+}
+
+void GetCurrentThreadStackLimits(ULONG_PTR* low, ULONG_PTR* high) {
+  *low = value(current_teb()->DeallocationStack);
+  *high = value(current_teb()->StackBase);
+}
+
+BOOL SetThreadStackGuarantee(ULONG* bytes) {
+  const ULONG before = current_teb()->GuaranteedStackBytes;
+  if (*bytes > before) current_teb()->GuaranteedStackBytes = *bytes;
+  *bytes = before;
+  return TRUE;
+}
+
+void ExitProcess(UINT code) { services().loader.exit_process(code); }
+
+// ---- ntdll -------------------------------------------------------------------------------------------------
+
+void RtlExitUserThread(NTSTATUS code) { services().threads.exit_current(static_cast<DWORD>(code)); }
+void RtlExitUserProcess(NTSTATUS code) { services().loader.exit_process(static_cast<DWORD>(code)); }
+
+NTSTATUS NtTerminateThread(HANDLE handle, NTSTATUS code) {
+  auto thread = thread_of(handle != nullptr ? handle : kCurrentThread);
+  if (!thread) return static_cast<NTSTATUS>(thread.error().status);
+  services().threads.terminate(**thread, static_cast<DWORD>(code));
+  return STATUS_SUCCESS;
+}
+
+NTSTATUS NtTerminateProcess(HANDLE handle, NTSTATUS code) {
+  if (handle == nullptr) {  // all threads but this one
+    services().threads.stop_all_others(static_cast<DWORD>(code));
+    return STATUS_SUCCESS;
+  }
+  if (handle != kCurrentProcess) return static_cast<NTSTATUS>(STATUS_INVALID_HANDLE);
+  services().loader.terminate_process(static_cast<DWORD>(code));
+  return STATUS_SUCCESS;
+}
+
+const Export kExports[] = {
+    NATIVE(kKernel32, CreateRemoteThread),
+    NATIVE(kKernel32, CreateThread),
+    NATIVE(kKernel32, ExitProcess),
+    NATIVE(kKernel32, ExitThread),
+    HOT(kKernel32, GetCurrentThread),
+    HOT(kKernel32, GetCurrentThreadId),
+    NATIVE(kKernel32, GetCurrentThreadStackLimits),
+    NATIVE(kKernel32, GetExitCodeThread),
+    NATIVE(kKernel32, GetProcessIdOfThread),
+    NATIVE(kKernel32, GetThreadContext),
+    NATIVE(kKernel32, GetThreadIOPendingFlag),
+    NATIVE(kKernel32, GetThreadId),
+    NATIVE(kKernel32, GetThreadPriority),
+    NATIVE(kKernel32, GetThreadTimes),
+    NT_NATIVE(kNtdll, NtTerminateProcess),
+    NT_NATIVE(kNtdll, NtTerminateThread),
+    NATIVE(kKernel32, OpenThread),
+    NATIVE(kKernel32, ResumeThread),
+    NATIVE(kNtdll, RtlExitUserProcess),
+    NATIVE(kNtdll, RtlExitUserThread),
+    NATIVE(kKernel32, SetThreadContext),
+    NATIVE(kKernel32, SetThreadPriority),
+    NATIVE(kKernel32, SetThreadStackGuarantee),
+    NATIVE(kKernel32, SuspendThread),
+    NATIVE(kKernel32, TerminateThread),
+};
+
+}  // namespace
+
+std::span<const Export> processthreadsapi_natives() { return kExports; }
+
+}  // namespace bobbin::win32
