@@ -1,0 +1,105 @@
+// The public interface, in terms of the State.
+#include <bobbin/bobbin.hpp>
+
+#include "abi/status.hpp"
+#include "runtime/state.hpp"
+#include "thread/guest_call.hpp"
+
+namespace bobbin {
+
+namespace detail {
+
+std::optional<Error> run_in_guest(void (*body)(void*), void* context) {
+  thread::Thread* thread = thread::current_or_null();
+  if (thread == nullptr) [[unlikely]] {
+    State* state = running();
+    if (state == nullptr) {
+      return Error{.kind = ErrorKind::guest_ended,
+                   .status = abi::STATUS_PROCESS_IS_TERMINATING,
+                   .what = "no Runtime is running: the function's module is gone"};
+    }
+    auto attached = state->attach();
+    if (!attached) return std::move(attached).error();
+    thread = *attached;
+  }
+  auto call = [body, context] { body(context); };
+  if (thread::inside_gate(*thread, call)) [[likely]] return std::nullopt;
+  State* state = running();
+  return state != nullptr && state->ended
+             ? state->ended_error()
+             : Error{.kind = ErrorKind::guest_ended,
+                     .status = abi::STATUS_THREAD_IS_TERMINATING,
+                     .what = "the guest ended this thread (ExitThread or TerminateThread)"};
+}
+
+}  // namespace detail
+
+// ---- Module ----------------------------------------------------------------------------------------------
+
+Module::~Module() {
+  if (!state_ || state_->ended || !state_->attach()) return;
+  if (loader::Module* module = state_->loader->find_by_base(handle_)) (void)state_->loader->free(*module);
+}
+
+Result<void*> Module::symbol(std::string_view name) const {
+  if (auto attached = state_->attach(); !attached) return propagate(attached);
+  return state_->loader->procedure(*state_->loader->find_by_base(handle_), name);
+}
+
+Result<void*> Module::symbol(std::uint16_t ordinal) const {
+  if (auto attached = state_->attach(); !attached) return propagate(attached);
+  return state_->loader->procedure(*state_->loader->find_by_base(handle_), std::uint32_t{ordinal});
+}
+
+void* Module::base() const { return handle_; }
+
+std::string Module::path() const {
+  if (!state_->attach()) return {};
+  const loader::Module* module = state_->loader->find_by_base(handle_);
+  return module != nullptr ? module->path : std::string();
+}
+
+// ---- Runtime ---------------------------------------------------------------------------------------------
+
+Result<Runtime> Runtime::start(const Options& options) {
+  auto state = detail::State::create(options);
+  if (!state) return propagate(state);
+  return Runtime(std::move(*state));
+}
+
+Runtime::~Runtime() = default;
+
+Result<Module> Runtime::load(const std::string& name) {
+  if (auto attached = state_->attach(); !attached) return propagate(attached);
+  auto module = state_->loader->load(name);
+  if (!module) return propagate(module);
+  return Module(state_, (*module)->base());
+}
+
+Result<std::uint32_t> Runtime::run() { return state_->run(); }
+
+Result<void> Runtime::provide(const std::string& dll, const std::string& name, const Callback& callback) {
+  if (auto attached = state_->attach(); !attached) return propagate(attached);
+  return state_->loader->provide(dll, name, callback.address());
+}
+
+void Runtime::keep(Callback callback) { state_->kept.push_back(std::move(callback)); }
+
+Result<void> Runtime::attach_thread() {
+  auto attached = state_->attach();
+  if (!attached) return propagate(attached);
+  return {};
+}
+
+void Runtime::detach_thread() { state_->threads->detach_current(); }
+
+Statistics Runtime::statistics() const {
+  return {.modules = state_->loader->modules().size(),
+          .threads = state_->threads->count(),
+          .handles = state_->handles.size(),
+          .allocations = state_->space.allocations()};
+}
+
+const char* version() { return BOBBIN_VERSION; }
+
+}  // namespace bobbin

@@ -1,0 +1,253 @@
+#include "runtime/state.hpp"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <mutex>
+
+#include "abi/status.hpp"
+#include "loader/guard.hpp"
+#include "nls/utf.hpp"
+#include "runtime/native_dlls.hpp"
+#include "thread/guest_call.hpp"
+#include "trace/trace.hpp"
+#include "win32/natives.hpp"
+
+namespace bobbin::detail {
+namespace {
+
+constinit std::atomic<State*> g_running{nullptr};
+std::mutex g_starting;
+
+/// The version matrix of the specification (section 9), as far as rooms ask for it. The one place where the
+/// generation is looked at.
+struct Matrix {
+  loader::Generation loader;
+  bool honour_alignment;
+  std::uint32_t major, minor, build;
+};
+Matrix matrix(Generation generation) {
+  switch (generation) {
+    case Generation::nt52:
+      return {{.tls_for_late_dlls = false, .disable_calls_reports_tls = true}, false, 5, 2, 3790};
+    case Generation::vista:
+      return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = true}, false, 6, 0, 6002};
+    case Generation::win10:
+      return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = true}, true, 10, 0, 19045};
+    case Generation::win11:
+      break;
+  }
+  return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = false}, true, 10, 0, 22631};
+}
+
+std::string own_path() {
+  char path[PATH_MAX];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof path);
+  return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : std::string("/proc/self/exe");
+}
+
+std::string folder_of(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+/// Where the C runtime DLLs are, unless told: $BOBBIN_SYSTEM, or beside the command.
+std::string system_folder(const Options& options) {
+  if (!options.system_folder.empty()) return options.system_folder;
+  if (const char* named = getenv("BOBBIN_SYSTEM"); named != nullptr) return named;
+  const std::string root = folder_of(folder_of(own_path()));
+  for (const char* candidate : {"/system", "/lib/bobbin/system"}) {
+    if (access((root + candidate).c_str(), R_OK) == 0) return root + candidate;
+  }
+  return "/usr/lib/bobbin/system";
+}
+
+std::string image_cache(const Options& options) {
+  if (options.cache_folder == "-") return {};
+  if (!options.cache_folder.empty()) return options.cache_folder;
+  if (const char* cache = getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != 0) {
+    return std::string(cache) + "/bobbin/images";
+  }
+  const char* home = getenv("HOME");
+  return home != nullptr && *home != 0 ? std::string(home) + "/.cache/bobbin/images" : std::string();
+}
+
+void (*g_trace_sink)(std::string_view) = nullptr;
+
+void install_trace(const Options& options) {
+  g_trace_sink = options.trace_sink;
+  trace::install(
+      [](trace::Category, std::string_view line) {
+        if (g_trace_sink != nullptr) return g_trace_sink(line);
+        std::fprintf(stderr, "bobbin: %.*s\n", static_cast<int>(line.size()), line.data());
+      },
+      options.trace);
+}
+
+}  // namespace
+
+State* running() noexcept { return g_running.load(std::memory_order_acquire); }
+
+loader::SearchPath search_path(const Options& options) {
+  loader::SearchPath path;
+  path.extra = options.dll_path;
+  path.system = system_folder(options);
+  return path;
+}
+
+Result<std::shared_ptr<State>> State::create(const Options& options) {
+  const std::scoped_lock lock(g_starting);
+  if (running() != nullptr) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = abi::STATUS_OBJECT_NAME_COLLISION,
+                 .what = "a Runtime is running already: there is one guest process in a host process",
+                 .advice = "use that one, or end it first"});
+  }
+  std::shared_ptr<State> state(new State);
+  state->options = options;
+  g_running = state.get();
+  if (auto built = state->build(); !built) return propagate(built);  // ~State gives g_running back
+  return state;
+}
+
+Result<void> State::build() {
+  if (const char* nth = getenv("BOBBIN_FAIL_ALLOCATION"); nth != nullptr) os::fail_allocation(strtoull(nth, nullptr, 10));
+  if (options.trace != 0) install_trace(options);
+  const std::string program = options.program.empty() ? own_path() : options.program;
+
+  io::DriveTable drives;
+  for (const auto& [letter, folder] : options.drives) {
+    if (auto mapped = drives.map(static_cast<char16_t>(letter), folder); !mapped) return propagate(mapped);
+  }
+  files = std::make_unique<io::Files>(std::move(drives));
+  process::ProcessOptions process_options{.program = program, .arguments = options.arguments};
+  if (options.inherit_environment) process_options.host_environment = environ;
+  for (const auto& [name, value] : options.environment) {
+    if (value) process_options.set_variables.emplace_back(name, *value);
+    else process_options.unset_variables.push_back(name);
+  }
+  if (options.exit_ends_host) process_options.child_command = {"/proc/self/exe", "run"};
+  auto made_process = process::Process::create(std::move(process_options), *files, handles);
+  if (!made_process) return propagate(made_process);
+  process = std::move(*made_process);
+
+  const Matrix windows = matrix(options.generation);
+  fill_peb();
+  peb.OSMajorVersion = windows.major;
+  peb.OSMinorVersion = windows.minor;
+  peb.OSBuildNumber = static_cast<abi::USHORT>(windows.build);
+  auto made_engine = tls::Engine::create({.honour_alignment = windows.honour_alignment}, peb.TlsBitmapBits,
+                                         peb.TlsExpansionBitmapBits);
+  if (!made_engine) return propagate(made_engine);
+  engine = std::move(*made_engine);
+  threads = std::make_unique<thread::Threads>(*engine, space, peb);
+
+  loader::Options loader_options;
+  loader_options.search = search_path(options);
+  loader_options.map.cache_folder = image_cache(options);
+  loader_options.generation = windows.loader;
+  loader_options.natives = kNativeDlls;
+  loader_options.native_tables = win32::all_natives();
+  loader_options.windows_path = [this](const std::string& host) { return files->drives().to_windows(host); };
+  loader_options.host_path = [this](std::u16string_view path) -> std::optional<std::string> {
+    auto located = files->locate(path);
+    if (!located || !located->exists) return std::nullopt;
+    return located->host;
+  };
+  loader_options.on_exit = [this](std::uint32_t code) { on_exit(code); };
+  loader = std::make_unique<loader::Loader>(std::move(loader_options), space, *engine, *threads, peb, loader_lock);
+  services = std::make_unique<win32::Services>(
+      win32::Services{handles, space, heaps, *files, *process, *threads, *loader, *engine});
+  win32::install(services.get());
+
+  if (auto started = threads->attach_current(); !started) return propagate(started);
+  if (auto started = loader->start(program); !started) return started;
+  threads->set_observer(loader.get());
+  return {};
+}
+
+void State::fill_peb() {
+  sync::initialize(loader_lock, 0);
+  sync::initialize(peb_lock, 0);
+  tls_bitmap = {64, peb.TlsBitmapBits};
+  tls_expansion_bitmap = {abi::TLS_EXPANSION_SLOTS, peb.TlsExpansionBitmapBits};
+  peb.TlsBitmap = &tls_bitmap;
+  peb.TlsExpansionBitmap = &tls_expansion_bitmap;
+  peb.LoaderLock = &loader_lock;
+  peb.FastPebLock = &peb_lock;
+  peb.ProcessHeap = heaps.process_heap();
+  peb.NumberOfHeaps = peb.MaximumNumberOfHeaps = 1;
+  peb.ProcessHeaps = &peb.ProcessHeap;
+  peb.NumberOfProcessors = static_cast<abi::ULONG>(sysconf(_SC_NPROCESSORS_ONLN));
+  peb.OSPlatformId = 2;
+  peb.ImageSubsystem = 3;
+  peb.ProcessParameters = process->parameters().get();
+}
+
+State::~State() {
+  if (loader && threads && thread::current_or_null() != nullptr && !ended) {
+    loader->unload_all();
+    threads->stop_all_others(0);
+  }
+  if (threads) threads->detach_current();
+  kept.clear();
+  trace::install(nullptr, 0);
+  win32::install(nullptr);
+  loader.reset();
+  threads.reset();
+  g_running = nullptr;
+}
+
+Error State::ended_error() const {
+  return {.kind = ErrorKind::guest_ended,
+          .status = exit_code.load(),
+          .what = "the guest has ended (exit code " + std::to_string(exit_code.load()) + ")",
+          .advice = "start a new Runtime"};
+}
+
+Result<thread::Thread*> State::attach() {
+  if (ended) return fail(ended_error());
+  return threads->attach_current();
+}
+
+void State::on_exit(std::uint32_t code) {
+  exit_code = code;
+  ended = true;
+  ended.notify_all();
+  process->report_exit_code(code);
+  if (options.exit_ends_host) {
+    std::fflush(nullptr);
+    // A guest code above 255 gives its low byte, or 1 if that is 0: failure must stay failure.
+    const std::uint32_t low = code & 0xFF;
+    _exit(static_cast<int>(low == 0 && code != 0 ? 1 : low));
+  }
+}
+
+Result<std::uint32_t> State::run() {
+  auto program = loader->load_program(options.program);
+  if (!program) return ended ? Result<std::uint32_t>(exit_code.load()) : propagate(program);
+  loader::Module& module = **program;
+  const pe::Header& header = module.image->parsed.header();
+  if (module.is_dll() || module.entry.EntryPoint == nullptr) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = abi::STATUS_INVALID_IMAGE_FORMAT,
+                 .what = "is a DLL or has no entry point: it cannot be run",
+                 .file = options.program,
+                 .advice = "`bobbin call` calls a function of a DLL"});
+  }
+  peb.ImageSubsystem = header.subsystem;
+  threads->set_default_stack_size(header.stack_reserve);
+  threads->run_on_main_stack(header.stack_reserve, [&] {
+    const auto code = thread::call_guest<std::uint32_t(void*)>(module.entry.EntryPoint, static_cast<void*>(&peb));
+    if (code) threads->exit_current(*code);
+  });
+  if (!ended) {  // the main thread has ended, others go on: the last one ends the process
+    threads->detach_current();
+    ended.wait(false);
+  }
+  return exit_code.load();
+}
+
+}  // namespace bobbin::detail

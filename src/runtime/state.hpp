@@ -1,0 +1,66 @@
+// The running guest process: every room's objects, in the order in which they need each other.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <bobbin/bobbin.hpp>
+
+#include "abi/teb.hpp"
+#include "io/files.hpp"
+#include "loader/loader.hpp"
+#include "memory/address_space.hpp"
+#include "memory/heaps.hpp"
+#include "process/process.hpp"
+#include "runtime/callbacks.hpp"
+#include "sync/handle_table.hpp"
+#include "thread/thread.hpp"
+#include "tls/engine.hpp"
+#include "win32/services.hpp"
+
+namespace bobbin::detail {
+
+struct State {
+  /// Builds everything up to an attached calling thread, or says why not. One State at a time.
+  [[nodiscard]] static Result<std::shared_ptr<State>> create(const Options& options);
+  ~State();
+
+  /// Makes the calling thread a guest thread if it is not one. An Error once the guest has ended.
+  [[nodiscard]] Result<thread::Thread*> attach();
+  [[nodiscard]] Error ended_error() const;
+  [[nodiscard]] Result<std::uint32_t> run();
+
+  Options options;
+  abi::PEB peb{};
+  abi::RTL_CRITICAL_SECTION loader_lock{};
+  abi::RTL_CRITICAL_SECTION peb_lock{};
+  abi::RTL_BITMAP tls_bitmap{}, tls_expansion_bitmap{};
+
+  memory::AddressSpace space;
+  memory::Heaps heaps;
+  sync::HandleTable handles;
+  std::unique_ptr<io::Files> files;
+  std::unique_ptr<process::Process> process;
+  std::unique_ptr<tls::Engine> engine;
+  std::unique_ptr<thread::Threads> threads;
+  std::unique_ptr<loader::Loader> loader;
+  std::unique_ptr<win32::Services> services;
+  CallbackPages callbacks{space};
+  std::vector<Callback> kept;  ///< of provide(); live as long as the guest
+
+  std::atomic<bool> ended{false};
+  std::atomic<std::uint32_t> exit_code{0};
+
+ private:
+  State() = default;
+  [[nodiscard]] Result<void> build();
+  void fill_peb();
+  void on_exit(std::uint32_t code);
+};
+
+/// The State there is, or nullptr. What guest threads reach the runtime by.
+[[nodiscard]] State* running() noexcept;
+
+}  // namespace bobbin::detail

@@ -1,0 +1,36 @@
+// What the subcommands share: the settings that main() filled in.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <bobbin/bobbin.hpp>
+
+namespace bobbin::tools {
+
+struct Settings {
+  Options options;
+  std::string file;                     ///< PROGRAM or FILE
+  std::string name;                     ///< EXPORT
+  std::vector<std::string> arguments;   ///< ARGS
+  std::vector<std::string> environment, drives, trace;
+  std::string generation = "win11";
+  std::string returns = "int";
+  bool clear_environment = false;
+  bool json = false;
+  bool colour = false;
+
+  /// Turns the words above into Options; a sentence if one makes no sense.
+  [[nodiscard]] std::optional<std::string> finish();
+};
+
+/// Prints an error and says which exit code it is.
+[[nodiscard]] int report(const Error& error);
+
+[[nodiscard]] int run_program(Settings& settings, const std::vector<std::string>& arguments);
+[[nodiscard]] int call_function(Settings& settings);
+[[nodiscard]] int inspect_file(const Settings& settings);
+[[nodiscard]] int diagnose_file(const Settings& settings);
+
+}  // namespace bobbin::tools

@@ -1,0 +1,2 @@
+#include "command.hpp"
+namespace bobbin::tools { int inspect_file(const Settings&) { return 125; } }
