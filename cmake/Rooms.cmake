@@ -3,7 +3,7 @@
 #   src/<room>/*.cpp, *.S   the room      (or src/<room>/<SOURCES_IN>/*.cpp and src/<room>/*.cpp)
 #   src/<room>/*_test.cpp   its unit tests, linked into bin/<room>_test
 
-set(BOBBIN_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-unknown-warning-option)
+set(BOBBIN_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
 # ms_abi natives are cast to void* for export tables, which -Wpedantic takes offence at only in C.
 set(BOBBIN_FLAGS -fno-semantic-interposition -ftls-model=initial-exec -fno-plt -fno-strict-aliasing)
 
