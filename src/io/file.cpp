@@ -17,6 +17,7 @@
 
 #include "abi/io.hpp"
 #include "abi/status.hpp"
+#include "io/console.hpp"
 
 namespace bobbin::io {
 namespace {
@@ -112,8 +113,8 @@ int host_lock(int fd, std::uint64_t offset, std::uint64_t size, short type) {
   return errno == EAGAIN || errno == EACCES ? errno : 0;
 }
 
-FileKind kind_of_stream(int fd, const FileInfo& info) {
-  if (isatty(fd) == 1) return FileKind::console;
+FileKind kind_of_stream(int fd, bool input, const FileInfo& info) {
+  if (isatty(fd) == 1) return input ? FileKind::console_input : FileKind::console_output;
   if (S_ISFIFO(info.mode) || S_ISSOCK(info.mode)) return FileKind::pipe;
   if (S_ISDIR(info.mode)) return FileKind::folder;
   return S_ISREG(info.mode) ? FileKind::disk : FileKind::device;
@@ -215,10 +216,7 @@ Result<void> File::need(std::uint32_t right) const {
   return refused(abi::STATUS_ACCESS_DENIED, "the handle was opened without the right to do this");
 }
 
-bool File::may_block() const {
-  return options_.kind == FileKind::pipe || options_.kind == FileKind::console ||
-         options_.kind == FileKind::device;
-}
+bool File::may_block() const { return options_.kind == FileKind::pipe || options_.kind == FileKind::device; }
 
 Result<void> File::check_locks(std::optional<std::uint64_t> offset, std::size_t size, bool write) const {
   if (options_.shares == nullptr || options_.kind != FileKind::disk || size == 0) return {};
@@ -238,6 +236,9 @@ Result<std::size_t> File::read(std::span<std::byte> into, std::optional<std::uin
   if (allowed) allowed = check_locks(offset, into.size(), false);
   if (!allowed) return propagate(allowed);
   if (into.empty()) return 0;
+  if (options_.kind == FileKind::console_output)
+    return refused(abi::STATUS_INVALID_HANDLE, "this is for output");
+  if (options_.console != nullptr) return options_.console->read(fd(), into, self);
   for (;;) {
     if (may_block()) {
       auto ready = wait_ready(fd(), false, self);
@@ -247,7 +248,6 @@ Result<std::size_t> File::read(std::span<std::byte> into, std::optional<std::uin
     const ssize_t count = positioned ? pread(fd(), into.data(), into.size(), static_cast<off_t>(*offset))
                                      : ::read(fd(), into.data(), into.size());
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (count < 0 && errno == EIO && options_.kind == FileKind::console) return 0;  // the terminal hung up
     if (count < 0) return host_failure("read", errno);
     if (positioned) lseek(fd(), static_cast<off_t>(*offset) + count, SEEK_SET);
     if (count == 0 && options_.kind == FileKind::pipe)
@@ -466,7 +466,7 @@ Result<PipeEnds> make_pipe(std::size_t size) {
   return PipeEnds{std::move(reader), std::move(writer)};
 }
 
-Result<sync::Ref<File>> adopt_host_stream(int fd) {
+Result<sync::Ref<File>> adopt_host_stream(int fd, Console& console) {
   const int flags = fcntl(fd, F_GETFL);
   const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (flags < 0 || copy < 0) return host_failure("the stream is not open", errno);
@@ -476,13 +476,16 @@ Result<sync::Ref<File>> adopt_host_stream(int fd) {
   std::uint32_t access = abi::FILE_READ_ATTRIBUTES | abi::FILE_WRITE_ATTRIBUTES;
   if ((flags & O_ACCMODE) != O_WRONLY) access |= abi::FILE_GENERIC_READ;
   if ((flags & O_ACCMODE) != O_RDONLY) access |= abi::FILE_GENERIC_WRITE;
-  FileKind kind = kind_of_stream(copy, *about);
+  FileKind kind = kind_of_stream(copy, fd == 0, *about);
   struct stat null;
   const bool is_null = kind == FileKind::device && stat("/dev/null", &null) == 0 &&
                        null.st_ino == about->id.inode && null.st_dev == about->id.device;
   if (is_null) kind = FileKind::null_device;
   return sync::Ref<File>::adopt(
-      new File(std::move(descriptor), {.kind = kind, .access = access, .id = about->id}));
+      new File(std::move(descriptor), {.kind = kind,
+                                       .access = access,
+                                       .id = about->id,
+                                       .console = kind == FileKind::console_input ? &console : nullptr}));
 }
 
 }  // namespace bobbin::io

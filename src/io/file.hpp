@@ -21,6 +21,7 @@
 
 namespace bobbin::io {
 
+class Console;
 class File;
 
 /// Owns a host descriptor.
@@ -135,7 +136,10 @@ class ShareTable {
   std::atomic<std::uint32_t> unlocks_{0};
 };
 
-enum class FileKind : std::uint8_t { disk, folder, pipe, console, null_device, device };
+enum class FileKind : std::uint8_t { disk, folder, pipe, console_input, console_output, null_device, device };
+[[nodiscard]] constexpr bool is_console(FileKind kind) {
+  return kind == FileKind::console_input || kind == FileKind::console_output;
+}
 
 /// Always signalled when waited for: all I/O is synchronous.
 class File final : public sync::Waitable {
@@ -146,6 +150,7 @@ class File final : public sync::Waitable {
     std::uint32_t flags = 0;       ///< FILE_FLAG_*
     FileId id = {};                ///< of disk files and folders
     ShareTable* shares = nullptr;  ///< registered there by the maker; File ends the registration
+    Console* console = nullptr;    ///< of console input
   };
   File(Descriptor descriptor, Options options);
 
@@ -222,7 +227,8 @@ struct PipeEnds {
 [[nodiscard]] Result<PipeEnds> make_pipe(std::size_t size);
 
 /// A File over a descriptor of the host (its standard streams): a private duplicate, so that closing the
-/// handle leaves the host's stream open. STATUS_INVALID_HANDLE if the descriptor is closed.
-[[nodiscard]] Result<sync::Ref<File>> adopt_host_stream(int fd);
+/// handle leaves the host's stream open. A terminal is the input side of the console as descriptor 0, else
+/// the output side. STATUS_INVALID_HANDLE if the descriptor is closed.
+[[nodiscard]] Result<sync::Ref<File>> adopt_host_stream(int fd, Console& console);
 
 }  // namespace bobbin::io

@@ -133,11 +133,20 @@ Result<Opened> Files::open_device(Device device, const OpenRequest& request) {
   const std::uint32_t access = specific_access(request.access);
   const char* name = device == Device::null ? "/dev/null" : device == Device::other ? nullptr : "/dev/tty";
   if (name == nullptr) return refused(abi::STATUS_OBJECT_NAME_NOT_FOUND, "there is no such device");
-  const bool console = device != Device::null;
   Descriptor descriptor(::open(name, O_RDWR | O_CLOEXEC | O_NOCTTY));
   if (descriptor.get() < 0) return refused(abi::STATUS_OBJECT_NAME_NOT_FOUND, "the process has no console");
-  const File::Options options{.kind = console ? FileKind::console : FileKind::null_device, .access = access};
-  return Opened{sync::Ref<File>::adopt(new File(std::move(descriptor), options)), false};
+  FileKind kind = FileKind::null_device;
+  if (device != Device::null) {  // CON is the side that the access asked for means
+    const bool input = device == Device::console_input ||
+                       (device == Device::console && (access & abi::FILE_WRITE_DATA) == 0);
+    kind = input ? FileKind::console_input : FileKind::console_output;
+  }
+  return Opened{
+      sync::Ref<File>::adopt(new File(std::move(descriptor),
+                                      {.kind = kind,
+                                       .access = access,
+                                       .console = kind == FileKind::console_input ? &console_ : nullptr})),
+      false};
 }
 
 Result<Opened> Files::open_located(const Located& where, const OpenRequest& request, bool& retry) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "io/console.hpp"
 #include "io/file.hpp"
 #include "io/paths.hpp"
 #include "sync/object.hpp"
@@ -58,6 +59,7 @@ class Files {
   explicit Files(DriveTable drives);
 
   [[nodiscard]] const DriveTable& drives() const { return drives_; }
+  [[nodiscard]] Console& console() { return console_; }
   [[nodiscard]] CurrentDirectories directories() const;
   /// Also the host's: in a library that is process-wide, and the host program sees it.
   [[nodiscard]] Result<void> set_current_directory(std::u16string_view path);
@@ -104,6 +106,7 @@ class Files {
 
   DriveTable drives_;
   ShareTable shares_;
+  Console console_;
   mutable os::Mutex mutex_;
   CurrentDirectories directories_;  ///< guarded by mutex_
 };

@@ -38,6 +38,7 @@ int exit_code_descriptor(const std::optional<std::u16string>& message) {
 Result<std::unique_ptr<Process>> Process::create(ProcessOptions options, io::Files& files,
                                                  sync::HandleTable& handles) {
   std::unique_ptr<Process> process(new Process);
+  process->files_ = &files;
   Environment& environment = process->environment_;
   environment.take_from_host(options.host_environment, files.drives());
   for (const auto& [name, value] : options.set_variables) {
@@ -59,7 +60,7 @@ Result<std::unique_ptr<Process>> Process::create(ProcessOptions options, io::Fil
   process->parameters_ = std::make_unique<Parameters>(std::move(contents));
   process->options_ = std::move(options);
   for (int fd = 0; fd < 3; ++fd) {
-    auto file = io::adopt_host_stream(fd);
+    auto file = io::adopt_host_stream(fd, files.console());
     if (!file) continue;
     auto handle = handles.insert(std::move(*file), true);
     if (!handle) return propagate(handle);
@@ -70,7 +71,8 @@ Result<std::unique_ptr<Process>> Process::create(ProcessOptions options, io::Fil
   return process;
 }
 
-void Process::report_exit_code(std::uint32_t code) noexcept {
+void Process::leave(std::uint32_t code) noexcept {
+  files_->console().restore();
   if (exit_code_fd_ < 0) return;
   [[maybe_unused]] const ssize_t written = write(exit_code_fd_, &code, sizeof code);
 }

@@ -51,13 +51,14 @@ class Process {
   /// Handles that stand for descriptors 0, 1 and 2 (0 where the host's is closed).
   [[nodiscard]] const std::array<sync::Handle, 3>& standard_handles() const { return standard_; }
 
-  /// Tells a parent that is Bobbin too the whole exit code, of which the host passes on eight bits only. Part
-  /// of the way out; does nothing if no such parent listens.
-  void report_exit_code(std::uint32_t code) noexcept;
+  /// Part of the way out, before the host's exit: gives the terminal back as it was, and tells a parent that
+  /// is Bobbin too the whole exit code, of which the host passes on eight bits only.
+  void leave(std::uint32_t code) noexcept;
 
  private:
   Process() = default;
 
+  io::Files* files_ = nullptr;
   ProcessOptions options_;
   Environment environment_;
   std::u16string image_path_;

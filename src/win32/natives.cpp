@@ -7,12 +7,14 @@ namespace bobbin::win32 {
 std::span<const std::span<const Export>> all_natives() {
   // One line per file, sorted, as in natives.hpp.
   static const std::vector<std::span<const Export>> tables = {
+      consoleapi_natives(),
       fibersapi_natives(),
       fileapi_natives(),
       heapapi_natives(),
       interlockedapi_natives(),
       libloaderapi_natives(),
       memoryapi_natives(),
+      namedpipeapi_natives(),
       ntcrt_natives(),
       ntcrt_printf_natives(),
       ntrtl_natives(),
@@ -21,6 +23,7 @@ std::span<const std::span<const Export>> all_natives() {
       processthreadsapi_natives(),
       stringapiset_natives(),
       tlsapi_natives(),
+      winbase_files_natives(),
       winbase_memory_natives(),
       winbase_strings_natives(),
       winedbg_natives(),

@@ -8,12 +8,14 @@
 namespace bobbin::win32 {
 
 // One line per file, sorted.
+std::span<const Export> consoleapi_natives();
 std::span<const Export> fibersapi_natives();
 std::span<const Export> fileapi_natives();
 std::span<const Export> heapapi_natives();
 std::span<const Export> interlockedapi_natives();
 std::span<const Export> libloaderapi_natives();
 std::span<const Export> memoryapi_natives();
+std::span<const Export> namedpipeapi_natives();
 std::span<const Export> ntcrt_natives();
 std::span<const Export> ntcrt_printf_natives();
 std::span<const Export> ntrtl_natives();
@@ -22,6 +24,7 @@ std::span<const Export> processenv_natives();
 std::span<const Export> processthreadsapi_natives();
 std::span<const Export> stringapiset_natives();
 std::span<const Export> tlsapi_natives();
+std::span<const Export> winbase_files_natives();
 std::span<const Export> winbase_memory_natives();
 std::span<const Export> winbase_strings_natives();
 std::span<const Export> winedbg_natives();
