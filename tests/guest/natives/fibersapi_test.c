@@ -1,0 +1,97 @@
+// Fiber-local storage (fibersapi.h) as far as threads alone use it: indices and values. Destructors and
+// fibers come with part 3/4. Wine 8 has no FlsGetValue2; before a thread's first FlsSetValue it may have no
+// block, and then, as here, FlsGetValue answers 87: so the tests set before they get.
+#define _WIN32_WINNT 0x0A00
+#include "check.h"
+
+#define LIMIT 0xFF0
+
+static void* anything(ULONG_PTR n) { return (void*)(n * 16 + 1); }
+
+static void basics(void) {
+  DWORD index = FlsAlloc(NULL), other = FlsAlloc(NULL);
+  CHECK(index != FLS_OUT_OF_INDEXES && index >= 1 && other > index);
+  SetLastError(77);
+  CHECK(FlsSetValue(index, anything(1)) && GetLastError() == 77);
+  CHECK(FlsGetValue(index) == anything(1) && GetLastError() == 0);
+  SetLastError(77);
+  CHECK(FlsGetValue(other) == NULL && GetLastError() == 0);
+  CHECK(FlsFree(index) && FlsAlloc(NULL) == index);
+  SetLastError(77);
+  CHECK(FlsGetValue(index) == NULL && GetLastError() == 0);
+  CHECK(FlsFree(index) && FlsFree(other));
+}
+
+static void invalid(void) {
+  static const DWORD outside[] = {0, LIMIT, 5000, 0xFFFFFFFF};
+  for (int i = 0; i < 4; ++i) {
+    SetLastError(0);
+    CHECK(FlsGetValue(outside[i]) == NULL && GetLastError() == ERROR_INVALID_PARAMETER);
+    SetLastError(0);
+    CHECK(!FlsSetValue(outside[i], NULL) && GetLastError() == ERROR_INVALID_PARAMETER);
+    SetLastError(0);
+    CHECK(!FlsFree(outside[i]) && GetLastError() == ERROR_INVALID_PARAMETER);
+  }
+  SetLastError(0);
+  CHECK(!FlsFree(127) && GetLastError() == ERROR_INVALID_PARAMETER);
+  CHECK(FlsSetValue(127, anything(2)) && FlsGetValue(127) == anything(2));  // in range is enough
+  CHECK(FlsSetValue(127, NULL));
+}
+
+static DWORD WINAPI worker(void* argument) {
+  DWORD index = *(DWORD*)argument;
+  CHECK(FlsSetValue(index + 1, NULL));
+  CHECK(FlsGetValue(index) == NULL && GetLastError() == 0);
+  CHECK(FlsSetValue(index, anything(3)) && FlsGetValue(index) == anything(3));
+  CHECK(!IsThreadAFiber());
+  return 0;
+}
+
+static void threads(void) {
+  DWORD index = FlsAlloc(NULL);
+  CHECK(FlsSetValue(index, anything(4)));
+  HANDLE thread = CreateThread(NULL, 0, worker, &index, 0, NULL);
+  CHECK(WaitForSingleObject(thread, INFINITE) == WAIT_OBJECT_0);
+  CHECK(FlsGetValue(index) == anything(4));
+  CHECK(FlsFree(index));
+}
+
+static void ntdll_twins(void) {
+  HMODULE kernel32 = GetModuleHandleW(L"kernel32"), ntdll = GetModuleHandleW(L"ntdll");
+  LONG(WINAPI * alloc)(void*, ULONG*) = (void*)GetProcAddress(ntdll, "RtlFlsAlloc");
+  LONG(WINAPI * release)(ULONG) = (void*)GetProcAddress(ntdll, "RtlFlsFree");
+  LONG(WINAPI * set)(ULONG, void*) = (void*)GetProcAddress(ntdll, "RtlFlsSetValue");
+  LONG(WINAPI * get)(ULONG, void**) = (void*)GetProcAddress(ntdll, "RtlFlsGetValue");
+  CHECK(alloc && release && set && get);
+  static ULONG taken[LIMIT];
+  ULONG count = 0, index = 0xABCD;
+  while (alloc(NULL, &index) == 0 && count < LIMIT) taken[count++] = index;
+  CHECK(count > 4000 && count < 4096);
+  index = 0xABCD;
+  CHECK(alloc(NULL, &index) == (LONG)0xC0000017 && index == 0xABCD);
+  CHECK(FlsAlloc(NULL) == FLS_OUT_OF_INDEXES);
+  for (ULONG i = 0; i < count; ++i) CHECK(set(taken[i], anything(i)) == 0);
+  void* value = NULL;
+  for (ULONG i = 0; i < count; ++i) CHECK(get(taken[i], &value) == 0 && value == anything(i));
+  for (ULONG i = 0; i < count; ++i) CHECK(release(taken[i]) == 0);
+  CHECK(get(taken[0], &value) == 0 && value == NULL);
+  CHECK(release(taken[0]) == (LONG)0xC000000D && set(0, NULL) == (LONG)0xC000000D);
+  CHECK(get(LIMIT, &value) == (LONG)0xC000000D);
+  if (GetProcAddress(ntdll, "wine_get_version")) return;
+  void*(WINAPI * get2)(DWORD) = (void*)GetProcAddress(kernel32, "FlsGetValue2");
+  void*(WINAPI * rtl_get2)(DWORD) = (void*)GetProcAddress(ntdll, "RtlFlsGetValue2");
+  CHECK(get2 && rtl_get2);
+  CHECK(FlsSetValue(200, anything(5)));
+  SetLastError(1234);
+  CHECK(get2(200) == anything(5) && rtl_get2(200) == anything(5) && get2(0) == NULL &&
+        GetLastError() == 1234);
+  CHECK(FlsSetValue(200, NULL));
+}
+
+int main(void) {
+  basics();
+  invalid();
+  threads();
+  ntdll_twins();
+  return DONE();
+}
