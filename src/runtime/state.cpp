@@ -216,7 +216,7 @@ void State::on_exit(std::uint32_t code) {
   exit_code = code;
   ended = true;
   ended.notify_all();
-  process->report_exit_code(code);
+  process->leave(code);
   if (options.exit_ends_host) {
     std::fflush(nullptr);
     // A guest code above 255 gives its low byte, or 1 if that is 0: failure must stay failure.
