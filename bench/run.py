@@ -36,7 +36,7 @@ LIBRARIES = 100
 
 # program -> the arguments that it is run with
 PROGRAMS = {"start": [""], "access": [""], "slots": [""], "alloc": [""], "threads": ["0", "1", "10", "100"],
-            "load": [""], "calls": [""]}
+            "load": [""], "calls": [""], "heap": [""]}
 
 # name -> (what it is, target as (against, low, high) or None); in the order of the table
 MEASURED = {
@@ -57,6 +57,12 @@ MEASURED = {
     "load": ("load + unload of a TLS DLL", ("native", 0, 3)),
     "call.into_guest": ("call, host to guest (native: pointer)", None),
     "call.into_host": ("call, guest to host (native: pointer)", None),
+    "heap.16": ("HeapAlloc + HeapFree, 16 bytes (native: malloc)", ("native", 0, 1.5)),
+    "heap.own": ("the same in a heap of one's own", ("native", 0, 1.5)),
+    "heap.1000": ("HeapAlloc + HeapFree, 1000 bytes", ("native", 0, 1.5)),
+    "heap.64k": ("HeapAlloc + HeapFree, 64 KiB", None),
+    "heap.live": ("the same, 1000 live blocks of 64 bytes", ("native", 0, 1.5)),
+    "heap.threads": ("the same in 4 threads, 64 bytes", ("native", 0, 1.5)),
 }
 
 
@@ -86,7 +92,7 @@ def build_guests():
         shutil.copyfile(WORK / "bench_tls_000.dll", WORK / f"bench_tls_{i:03}.dll")
     linked("callee.dll", "/dll", compiled("callee"))
     linked("access.exe", compiled("access"), WORK / "library.lib")
-    for name in ("start", "slots", "alloc", "threads", "load"):
+    for name in ("start", "slots", "alloc", "threads", "load", "heap"):
         linked(f"{name}.exe", compiled(name))
 
 
@@ -98,7 +104,7 @@ def build_natives():
         shutil.copyfile(WORK / "bench_tls_000.so", WORK / f"bench_tls_{i:03}.so")
     run("g++", *flags, native / "access.cpp", "./bench_tls_000.so", "-Wl,-rpath,$ORIGIN", "-o", WORK / "access",
         cwd=WORK)
-    for name in ("start", "slots", "alloc", "threads", "load", "calls", "spawn"):
+    for name in ("start", "slots", "alloc", "threads", "load", "calls", "spawn", "heap"):
         run("g++", *flags, native / f"{name}.cpp", "-o", WORK / name, "-pthread", "-ldl")
 
 

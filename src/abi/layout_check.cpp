@@ -31,6 +31,7 @@ AT(TEB, StaticUnicodeBuffer, 0x1268);
 AT(TEB, DeallocationStack, 0x1478);
 AT(TEB, TlsSlots, 0x1480);
 AT(TEB, TlsLinks, 0x1680);
+AT(TEB, HardErrorMode, 0x16B0);
 AT(TEB, Vdm, 0x1690);
 AT(TEB, GuaranteedStackBytes, 0x1748);
 AT(TEB, ReservedForOle, 0x1758);

@@ -50,7 +50,9 @@ struct TEB {
   PVOID TlsSlots[64];       // 0x1480  explicit TLS, authoritative; Go reads and writes it directly
   LIST_ENTRY TlsLinks;      // 0x1680  both NULL on Windows
   PVOID Vdm;                // 0x1690
-  BYTE Reserved1698[0x1748 - 0x1698];
+  BYTE Reserved1698[0x16B0 - 0x1698];
+  ULONG HardErrorMode;  // 0x16B0  SetThreadErrorMode's
+  BYTE Reserved16B4[0x1748 - 0x16B4];
   ULONG GuaranteedStackBytes;  // 0x1748
   BYTE Reserved174C[0x1758 - 0x174C];
   PVOID ReservedForOle;       // 0x1758

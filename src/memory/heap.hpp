@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "memory/large_blocks.hpp"
+#include "memory/small_blocks.hpp"
 
 namespace bobbin::memory {
 
@@ -52,6 +53,9 @@ class Heap {
   [[nodiscard]] bool limited() const { return limit_ != 0; }
 
  private:
+  [[nodiscard]] void* allocate_block(std::size_t size, bool zeroed);
+  [[nodiscard]] void* reallocate_block(void* block, std::size_t size, HeapRequest request);
+  [[nodiscard]] void* move_small(void* block, std::size_t before, std::size_t size, bool zeroed);
   void wait_until_mine() const noexcept;
   /// Waits while another thread holds the guest's lock.
   void respect_lock() const noexcept {
@@ -68,7 +72,8 @@ class Heap {
   std::atomic<const void*> holder_{nullptr};  ///< who holds the guest's lock
   std::uint32_t depth_ = 0;                   ///< how often; written by the holder only
   std::atomic<std::uint32_t> released_{0};    ///< counts releases; waiters sleep on it
-  LargeBlocks large_;
+  SmallBlocks small_;
+  LargeBlocks large_;  ///< also small ones, where there is no room for spans or the thread is past its end
 };
 
 }  // namespace bobbin::memory

@@ -8,6 +8,9 @@ std::span<const std::span<const Export>> all_natives() {
   // One line per file, sorted, as in natives.hpp.
   static const std::vector<std::span<const Export>> tables = {
       consoleapi_natives(),
+      datetimeapi_natives(),
+      debugapi_natives(),
+      errhandlingapi_natives(),
       fibersapi_natives(),
       fileapi_natives(),
       heapapi_natives(),
@@ -21,12 +24,18 @@ std::span<const std::span<const Export>> all_natives() {
       processapi_natives(),
       processenv_natives(),
       processthreadsapi_natives(),
+      profileapi_natives(),
       stringapiset_natives(),
+      sysinfoapi_natives(),
+      timezoneapi_natives(),
       tlsapi_natives(),
       winbase_files_natives(),
+      utilapiset_natives(),
       winbase_memory_natives(),
+      winbase_messages_natives(),
       winbase_strings_natives(),
       winedbg_natives(),
+      winnls_natives(),
       winternl_strings_natives(),
   };
   return tables;

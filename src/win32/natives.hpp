@@ -9,6 +9,9 @@ namespace bobbin::win32 {
 
 // One line per file, sorted.
 std::span<const Export> consoleapi_natives();
+std::span<const Export> datetimeapi_natives();
+std::span<const Export> debugapi_natives();
+std::span<const Export> errhandlingapi_natives();
 std::span<const Export> fibersapi_natives();
 std::span<const Export> fileapi_natives();
 std::span<const Export> heapapi_natives();
@@ -22,12 +25,18 @@ std::span<const Export> ntrtl_natives();
 std::span<const Export> processapi_natives();
 std::span<const Export> processenv_natives();
 std::span<const Export> processthreadsapi_natives();
+std::span<const Export> profileapi_natives();
 std::span<const Export> stringapiset_natives();
+std::span<const Export> sysinfoapi_natives();
+std::span<const Export> timezoneapi_natives();
 std::span<const Export> tlsapi_natives();
 std::span<const Export> winbase_files_natives();
+std::span<const Export> utilapiset_natives();
 std::span<const Export> winbase_memory_natives();
+std::span<const Export> winbase_messages_natives();
 std::span<const Export> winbase_strings_natives();
 std::span<const Export> winedbg_natives();
+std::span<const Export> winnls_natives();
 std::span<const Export> winternl_strings_natives();
 
 /// Every table, in the order of the list above.

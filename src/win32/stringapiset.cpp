@@ -27,7 +27,6 @@ enum : DWORD {
 };
 enum : int { CSTR_LESS_THAN = 1, CSTR_EQUAL = 2, CSTR_GREATER_THAN = 3 };
 enum : DWORD { LOCALE_USE_CP_ACP = 0x40000000, SORT_FLAG_IGNORED = 0x10000000 };
-enum : DWORD { CT_CTYPE1 = 1, CT_CTYPE2 = 2, CT_CTYPE3 = 4 };
 
 bool is_pair_wrong(const void* from, int length, const void* to, int room) {
   return from == nullptr || length == 0 || room < 0 || (room != 0 && (to == nullptr || to == from));
@@ -96,13 +95,8 @@ int CompareStringOrdinal(LPCWSTR a, INT a_length, LPCWSTR b, INT b_length, BOOL 
 }
 
 BOOL GetStringTypeW(DWORD kind, LPCWSTR text, INT length, WORD* types) {
-  if (text == nullptr || types == nullptr || length == 0) return fail_with(ERROR_INVALID_PARAMETER);
-  if (kind != CT_CTYPE1 && kind != CT_CTYPE2 && kind != CT_CTYPE3) return fail_with(ERROR_INVALID_PARAMETER);
-  auto* const type = kind == CT_CTYPE1   ? &nls::character_type
-                     : kind == CT_CTYPE2 ? &nls::character_direction
-                                         : &nls::character_processing;
-  std::ranges::transform(text_with_end(text, length), types, type);
-  return TRUE;
+  if (text == nullptr || length == 0) return fail_with(ERROR_INVALID_PARAMETER);
+  return string_types(kind, text_with_end(text, length), types);
 }
 
 BOOL GetStringTypeExW(LCID, DWORD kind, LPCWSTR text, INT length, WORD* types) {
@@ -189,6 +183,24 @@ const Export kExports[] = {
 };
 
 }  // namespace
+
+BOOL string_types(DWORD kind, std::u16string_view text, WORD* types) {
+  constexpr DWORD kType = 1, kDirection = 2, kProcessing = 4;  // CT_CTYPE1, 2, 3
+  if (types == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  switch (kind) {
+    case kType:
+      std::ranges::transform(text, types, nls::character_type);
+      return TRUE;
+    case kDirection:
+      std::ranges::transform(text, types, nls::character_direction);
+      return TRUE;
+    case kProcessing:
+      std::ranges::transform(text, types, nls::character_processing);
+      return TRUE;
+    default:
+      return fail_with(ERROR_INVALID_PARAMETER);
+  }
+}
 
 std::span<const Export> stringapiset_natives() { return kExports; }
 

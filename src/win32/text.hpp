@@ -56,4 +56,7 @@ template <class Char>
   return 0;
 }
 
+/// GetStringType of every form: one word for each unit of `text` (stringapiset.cpp).
+[[nodiscard]] abi::BOOL string_types(abi::DWORD kind, std::u16string_view text, abi::WORD* types);
+
 }  // namespace bobbin::win32

@@ -152,6 +152,7 @@ def known_difference(name):
 
 
 def run(options):
+    os.environ["TZ"] = "UTC"  # transcripts hold local times
     if options.host == "wine":
         wine = find_tool("wine64", "wine")
         if not wine:
