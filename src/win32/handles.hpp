@@ -1,0 +1,61 @@
+// What natives share that take handles: from a HANDLE to an object (the pseudo handles included), waits by
+// the calling thread, and time as Windows counts it.
+#pragma once
+
+#include <string_view>
+
+#include "sync/dispatcher.hpp"
+#include "sync/handle_table.hpp"
+#include "thread/thread.hpp"
+#include "win32/native.hpp"
+#include "win32/services.hpp"
+
+namespace bobbin::win32 {
+
+inline constexpr abi::DWORD INFINITE = 0xFFFFFFFFu;
+
+[[nodiscard]] inline sync::Handle handle_value(abi::HANDLE handle) {
+  return reinterpret_cast<sync::Handle>(handle);
+}
+[[nodiscard]] inline abi::HANDLE guest_handle(sync::Handle handle) {
+  return reinterpret_cast<abi::HANDLE>(handle);
+}
+
+/// A status as ntdll functions return it.
+[[nodiscard]] inline abi::NTSTATUS nt(std::uint32_t status) { return static_cast<abi::NTSTATUS>(status); }
+[[nodiscard]] inline abi::NTSTATUS nt(const Error& error) { return nt(error.status); }
+[[nodiscard]] inline abi::NTSTATUS nt(const Result<void>& done) {
+  return done ? nt(abi::STATUS_SUCCESS) : nt(done.error());
+}
+
+/// GetCurrentProcess() and GetCurrentThread().
+inline const abi::HANDLE kCurrentProcess = guest_handle(~sync::Handle{0});
+inline const abi::HANDLE kCurrentThread = guest_handle(~sync::Handle{1});
+
+/// The object behind a handle or a pseudo handle.
+[[nodiscard]] Result<sync::Ref<sync::Object>> object_of(abi::HANDLE handle);
+/// The same as something to wait for; STATUS_OBJECT_TYPE_MISMATCH if it is not.
+[[nodiscard]] Result<sync::Ref<sync::Waitable>> waitable_of(abi::HANDLE handle);
+
+/// A handle for a new object as CreateX(SECURITY_ATTRIBUTES*, ...) hands it out, or NULL and last error.
+[[nodiscard]] abi::HANDLE new_handle(sync::Ref<sync::Object> object,
+                                     const abi::SECURITY_ATTRIBUTES* attributes);
+/// The same for an object that may have a name (nullptr or empty: none); last error is ERROR_ALREADY_EXISTS
+/// if the handle is for one that had it before, else 0.
+[[nodiscard]] abi::HANDLE new_named_handle(sync::Ref<sync::Object> object, const char16_t* name,
+                                           const abi::SECURITY_ATTRIBUTES* attributes);
+/// OpenX(..., name): a handle for the object of that name and kind, or NULL and last error.
+[[nodiscard]] abi::HANDLE open_named(const char16_t* name, sync::Kind kind, bool inheritable);
+
+/// A timeout in milliseconds (INFINITE: none) from now; 0 gives 0, which polls without reading a clock.
+[[nodiscard]] os::Deadline deadline_of(abi::DWORD milliseconds);
+/// A timeout as ntdll takes it: null for ever, negative from now, positive a system time; 100 ns each.
+[[nodiscard]] os::Deadline deadline_of(const abi::LARGE_INTEGER* timeout);
+
+/// WAIT_OBJECT_0 + n, WAIT_ABANDONED_0 + n or WAIT_TIMEOUT, which are NTSTATUS values as well.
+[[nodiscard]] abi::DWORD wait_code(sync::WaitOutcome outcome);
+
+/// Waits for one object as WaitForSingleObject does.
+[[nodiscard]] abi::DWORD wait_for(sync::Waitable& object, os::Deadline deadline);
+
+}  // namespace bobbin::win32
