@@ -108,13 +108,6 @@ def build_natives():
         run("g++", *flags, native / f"{name}.cpp", "-o", WORK / name, "-pthread", "-ldl")
 
 
-def build_host():
-    """The host program that calls guests and is called by them, against the library of the release build."""
-    libraries = subprocess.run(["pkg-config", "--libs", "libutf8proc"], capture_output=True, text=True).stdout.split()
-    run("g++", "-std=c++23", "-O2", f"-I{ROOT / 'include'}", HERE / "host" / "calls.cpp", "-o", WORK / "host_calls",
-        ROOT / "build" / "lib" / "libbobbin.a", *libraries, "-pthread")
-
-
 # ---- running ---------------------------------------------------------------------------------------------
 
 def wine_environment():
@@ -124,7 +117,7 @@ def wine_environment():
 def command(program, argument, system, spawns):
     arguments = [argument] if argument else []
     if program == "calls" and system != "native":
-        return [WORK / "host_calls"] if system == "bobbin" else None
+        return [ROOT / "build" / "bin" / "calls_bench"] if system == "bobbin" else None
     executable = {"bobbin": [BOBBIN, "run", WORK / f"{program}.exe"], "wine": [WINE, f"{program}.exe"],
                   "native": [WORK / program]}[system]
     timed = [WORK / "spawn", spawns] if program == "start" else []
@@ -283,7 +276,6 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     build_guests()
     build_natives()
-    build_host()
     driver = Driver(options)
     if WINE is None:
         print("bench: NO WINE: install wine64 for the comparison (./dev setup)", file=sys.stderr)
