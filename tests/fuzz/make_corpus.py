@@ -104,7 +104,7 @@ def table(blob, values):
 def add_imports(image, dlls, bound=False, names=True):
     blob = image.section(".idata")
     at = blob.put(f"{20 * (len(dlls) + 1)}x")
-    image.ranges[IMPORTS] = (at, 20)
+    image.ranges[IMPORTS] = (at, 20 * (len(dlls) + 1))
     for i, (dll, symbols) in enumerate(dlls):
         values = thunks(blob, symbols)
         name_table, addresses = table(blob, values), table(blob, values)
@@ -116,7 +116,7 @@ def add_imports(image, dlls, bound=False, names=True):
 def add_delay(image, dlls, absolute=False):
     blob = image.section(".didat")
     at = blob.put(f"{32 * (len(dlls) + 1)}x")
-    image.ranges[DELAY] = (at, 32)
+    image.ranges[DELAY] = (at, 32 * (len(dlls) + 1))
     base = image.fields["base"] if absolute else 0
     for i, (dll, symbols) in enumerate(dlls):
         values = thunks(blob, symbols)
