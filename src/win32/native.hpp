@@ -109,6 +109,9 @@ struct PartialEntry<Function, Name, Missing> {
 /// A leaf that is itself ms_abi.
 #define HOT(dlls, function) \
   { #function, reinterpret_cast<void*>(&function), dlls }
+/// The same under another name than its C++ one.
+#define HOT_AS(dlls, name, function) \
+  { name, reinterpret_cast<void*>(&function), dlls }
 /// Does part of its job; `what` says what it leaves out.
 #define PARTIAL(dlls, function, what)                                                                      \
   {                                                                                                        \

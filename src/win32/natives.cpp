@@ -26,6 +26,7 @@ std::span<const std::span<const Export>> all_natives() {
       processenv_natives(),
       processthreadsapi_natives(),
       profileapi_natives(),
+      rtlsupportapi_natives(),
       stringapiset_natives(),
       sysinfoapi_natives(),
       timezoneapi_natives(),

@@ -27,6 +27,7 @@ std::span<const Export> processapi_natives();
 std::span<const Export> processenv_natives();
 std::span<const Export> processthreadsapi_natives();
 std::span<const Export> profileapi_natives();
+std::span<const Export> rtlsupportapi_natives();
 std::span<const Export> stringapiset_natives();
 std::span<const Export> sysinfoapi_natives();
 std::span<const Export> timezoneapi_natives();

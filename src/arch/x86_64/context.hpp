@@ -9,4 +9,7 @@ namespace bobbin::arch {
 /// below context->Rsp are overwritten (Windows guests have no red zone).
 extern "C" [[noreturn]] void bobbin_restore_context(const abi::CONTEXT* context);
 
+/// RtlCaptureContext itself: a leaf with the Windows convention, for a guest's import table.
+extern "C" BOBBIN_MS_ABI void bobbin_capture_context(abi::CONTEXT* context);
+
 }  // namespace bobbin::arch
