@@ -29,6 +29,8 @@ std::span<const std::span<const Export>> all_natives() {
       rtlsupportapi_natives(),
       stringapiset_natives(),
       sysinfoapi_natives(),
+      threadpoolapiset_natives(),
+      threadpoollegacyapiset_natives(),
       timezoneapi_natives(),
       synchapi_natives(),
       synchapi_locks_natives(),

@@ -30,6 +30,8 @@ std::span<const Export> profileapi_natives();
 std::span<const Export> rtlsupportapi_natives();
 std::span<const Export> stringapiset_natives();
 std::span<const Export> sysinfoapi_natives();
+std::span<const Export> threadpoolapiset_natives();
+std::span<const Export> threadpoollegacyapiset_natives();
 std::span<const Export> timezoneapi_natives();
 std::span<const Export> synchapi_natives();
 std::span<const Export> synchapi_locks_natives();

@@ -2,6 +2,8 @@
 // set of services; natives have no other way to reach state.
 #pragma once
 
+#include <memory>
+
 namespace bobbin::sync {
 class HandleTable;
 }
@@ -14,6 +16,7 @@ class Files;
 }
 namespace bobbin::process {
 class Process;
+class ThreadPool;
 }
 namespace bobbin::loader {
 class Loader;
@@ -39,6 +42,8 @@ struct Services {
   thread::Threads& threads;
   loader::Loader& loader;
   tls::Engine& tls;
+  /// Made when a guest first asks for it (win32/pool.hpp), and gone with the services.
+  std::shared_ptr<process::ThreadPool> thread_pool{};
 };
 
 /// Valid from the first guest instruction to the last.
