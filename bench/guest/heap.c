@@ -1,5 +1,5 @@
-// HeapAlloc and HeapFree: one block at a time, a thousand live ones, four threads at once; in the process heap and
-// in a heap of the program's own, which is what Wine's msvcrt gives malloc.
+// HeapAlloc and HeapFree: one block at a time, a thousand live ones, four threads at once; in the process
+// heap and in a heap of the program's own, which is what Wine's msvcrt gives malloc.
 #include "bench.h"
 
 enum { kIterations = 1000000, kLive = 1000, kThreads = 4 };
@@ -36,7 +36,8 @@ static DWORD WINAPI work(void* unused) {
 static void measure_threads(const char* name) {
   HANDLE threads[kThreads];
   const LONGLONG from = ticks();
-  for (int i = 0; i < kThreads; ++i) require((threads[i] = CreateThread(NULL, 0, work, NULL, 0, NULL)) != NULL);
+  for (int i = 0; i < kThreads; ++i)
+    require((threads[i] = CreateThread(NULL, 0, work, NULL, 0, NULL)) != NULL);
   require(WaitForMultipleObjects(kThreads, threads, TRUE, INFINITE) == WAIT_OBJECT_0);
   report(name, ticks() - from, kThreads * kIterations);
 }

@@ -137,7 +137,8 @@ static void threads(void) {
 
 static void ntdll_twins(void) {
   HMODULE ntdll = GetModuleHandleA("ntdll.dll");
-  void*(WINAPI * create)(ULONG, void*, SIZE_T, SIZE_T, void*, void*) = (void*)GetProcAddress(ntdll, "RtlCreateHeap");
+  void*(WINAPI * create)(ULONG, void*, SIZE_T, SIZE_T, void*, void*) =
+      (void*)GetProcAddress(ntdll, "RtlCreateHeap");
   void*(WINAPI * destroy)(void*) = (void*)GetProcAddress(ntdll, "RtlDestroyHeap");
   void*(WINAPI * allocate)(void*, ULONG, SIZE_T) = (void*)GetProcAddress(ntdll, "RtlAllocateHeap");
   void*(WINAPI * reallocate)(void*, ULONG, void*, SIZE_T) = (void*)GetProcAddress(ntdll, "RtlReAllocateHeap");

@@ -88,7 +88,8 @@ static void protect(void) {
   CHECK(VirtualAlloc(base, 2 * PAGE, MEM_COMMIT, PAGE_READWRITE) == base);
   CHECK(VirtualProtect(base + PAGE, 1, PAGE_READONLY, &old) && old == PAGE_READWRITE);
   CHECK(query(base).RegionSize == PAGE && query(base + PAGE).Protect == PAGE_READONLY);
-  CHECK(VirtualProtectEx(GetCurrentProcess(), base, 2 * PAGE, PAGE_EXECUTE_READ, &old) && old == PAGE_READWRITE);
+  CHECK(VirtualProtectEx(GetCurrentProcess(), base, 2 * PAGE, PAGE_EXECUTE_READ, &old) &&
+        old == PAGE_READWRITE);
   CHECK(VirtualProtect(base + PAGE, PAGE, PAGE_READWRITE, &old) && old == PAGE_EXECUTE_READ);
   CHECK(FAILS(VirtualProtect(base, 3 * PAGE, PAGE_READWRITE, &old), ERROR_INVALID_ADDRESS));
   CHECK(FAILS(VirtualProtect(base, PAGE, 0, &old), ERROR_INVALID_PARAMETER));
@@ -150,7 +151,8 @@ static void walk(void) {
 
 static void ntdll_twins(void) {
   HMODULE ntdll = GetModuleHandleA("ntdll.dll");
-  NtAllocateVirtualMemory_t allocate = (NtAllocateVirtualMemory_t)GetProcAddress(ntdll, "NtAllocateVirtualMemory");
+  NtAllocateVirtualMemory_t allocate =
+      (NtAllocateVirtualMemory_t)GetProcAddress(ntdll, "NtAllocateVirtualMemory");
   NtFreeVirtualMemory_t release = (NtFreeVirtualMemory_t)GetProcAddress(ntdll, "NtFreeVirtualMemory");
   NtProtectVirtualMemory_t change = (NtProtectVirtualMemory_t)GetProcAddress(ntdll, "NtProtectVirtualMemory");
   NtQueryVirtualMemory_t ask = (NtQueryVirtualMemory_t)GetProcAddress(ntdll, "NtQueryVirtualMemory");

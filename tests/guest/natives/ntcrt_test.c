@@ -58,7 +58,8 @@ static void letters(void) {
   IMPORT(int, _wcsnicmp, const WCHAR*, const WCHAR*, size_t);
   CHECK(nt_tolower('A') == 'a' && nt_tolower('z') == 'z' && nt_tolower('@') == '@' && nt_tolower('[') == '[');
   CHECK(nt_toupper('a') == 'A' && nt_toupper('Z') == 'Z' && nt_toupper('{') == '{');
-  CHECK(nt__stricmp("Hello", "hELLO") == 0 && SIGN(nt__stricmp("a", "B")) == -1 && SIGN(nt__stricmp("b", "A")) == 1);
+  CHECK(nt__stricmp("Hello", "hELLO") == 0 && SIGN(nt__stricmp("a", "B")) == -1 &&
+        SIGN(nt__stricmp("b", "A")) == 1);
   CHECK(SIGN(nt__stricmp("ab", "A")) == 1);
   CHECK(nt__strnicmp("HelloX", "helloY", 5) == 0 && SIGN(nt__strnicmp("HelloX", "helloY", 6)) == -1);
   CHECK(nt__wcsicmp(L"Hello", L"hELLO") == 0 && SIGN(nt__wcsicmp(L"a", L"B")) == -1);
@@ -76,7 +77,8 @@ static void wide_strings(void) {
   WCHAR text[20];
   CHECK(nt_wcslen(L"") == 0 && nt_wcslen(L"four") == 4);
   CHECK(SIGN(nt_wcscmp(L"a", L"b")) == -1 && nt_wcscmp(L"a", L"a") == 0 && SIGN(nt_wcscmp(L"ab", L"a")) == 1);
-  CHECK(nt_wcscpy(text, L"ban") == text && nt_wcscat(text, L"ana") == text && nt_wcscmp(text, L"banana") == 0);
+  CHECK(nt_wcscpy(text, L"ban") == text && nt_wcscat(text, L"ana") == text &&
+        nt_wcscmp(text, L"banana") == 0);
   CHECK(nt_wcschr(text, L'n') == text + 2 && nt_wcsrchr(text, L'n') == text + 4 && !nt_wcschr(text, L'x'));
   CHECK(nt_wcschr(text, 0) == text + 6 && !nt_wcsrchr(text, L'x') && nt_wcsrchr(text, 0) == text + 6);
   CHECK(nt_wcsstr(text, L"nan") == text + 2 && !nt_wcsstr(text, L"nab"));
