@@ -13,4 +13,9 @@ static int g_failures;
                                #condition, GetLastError()),                                    \
                         fflush(stdout)))
 
+/* For checks of what Wine is known to do otherwise; each such check says what it is. */
+static inline int running_under_wine(void) {
+  return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != NULL;
+}
+
 #define DONE() (printf(g_failures ? "%d FAILED\n" : "ok\n", g_failures), fflush(stdout), g_failures != 0)

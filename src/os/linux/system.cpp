@@ -26,8 +26,9 @@ std::vector<unsigned> usable_processors() {
 
 /// Which processors share this one's core, in the host's words ("0,4" or "0-1"); empty if it does not say.
 std::string siblings(unsigned processor) {
-  std::ifstream file("/sys/devices/system/cpu/cpu" + std::to_string(processor) +
-                     "/topology/thread_siblings_list");
+  std::string path = "/sys/devices/system/cpu/cpu";
+  path.append(std::to_string(processor)).append("/topology/thread_siblings_list");
+  std::ifstream file(path);
   std::string line;
   std::getline(file, line);
   return line;
