@@ -47,6 +47,8 @@ class Thread final : public sync::Waitable, public Place {
   [[nodiscard]] std::uint32_t id() const { return waiter_.thread_id; }
   [[nodiscard]] abi::TEB& teb() const { return tls::teb_of(*record_); }
   [[nodiscard]] sync::Waiter& waiter() { return waiter_; }
+  /// nullptr once it has ended.
+  [[nodiscard]] abi::TEB* teb_or_null() const { return record_ != nullptr ? &teb() : nullptr; }
   /// kStillActive until it has ended.
   [[nodiscard]] std::uint32_t exit_code() const { return exit_code_.load(); }
   [[nodiscard]] bool attached_by_host() const { return !stack_.valid(); }
@@ -163,6 +165,7 @@ class Threads {
   /// Every gate of the calling thread is to be left with the guest ended.
   void leave_current();
 
+  [[nodiscard]] abi::PEB& peb() const { return peb_; }
   /// The thread with that id, if it lives.
   [[nodiscard]] Ref<Thread> find(std::uint32_t id);
   [[nodiscard]] std::size_t count() const;

@@ -6,6 +6,7 @@
 #include "loader/guard.hpp"
 #include "loader/loader.hpp"
 #include "nls/utf.hpp"
+#include "win32/handles.hpp"
 #include "win32/natives.hpp"
 #include "win32/services.hpp"
 
@@ -249,47 +250,46 @@ NTSTATUS DelayLoadFailureHook(LPCSTR, LPCSTR) {
 std::string utf8(const UNICODE_STRING& text) {
   return nls::to_utf8(std::u16string_view(text.Buffer, text.Length / 2));
 }
-NTSTATUS status_of(const Error& error) { return static_cast<NTSTATUS>(error.status); }
 
 NTSTATUS LdrLoadDll(LPCWSTR, ULONG*, const UNICODE_STRING* name, PVOID* base) {
   auto module = modules().load(utf8(*name));
-  if (!module) return status_of(module.error());
+  if (!module) return nt(module.error());
   *base = (*module)->base();
   return STATUS_SUCCESS;
 }
 NTSTATUS LdrUnloadDll(PVOID base) {
   loader::Module* module = modules().find_by_base(base);
-  if (module == nullptr) return static_cast<NTSTATUS>(STATUS_DLL_NOT_FOUND);
+  if (module == nullptr) return nt(STATUS_DLL_NOT_FOUND);
   auto freed = modules().free(*module);
-  return freed ? static_cast<NTSTATUS>(STATUS_SUCCESS) : status_of(freed.error());
+  return freed ? nt(STATUS_SUCCESS) : nt(freed.error());
 }
 NTSTATUS LdrGetDllHandle(LPCWSTR, ULONG*, const UNICODE_STRING* name, PVOID* base) {
   loader::Module* module = modules().find(utf8(*name));
-  if (module == nullptr) return static_cast<NTSTATUS>(STATUS_DLL_NOT_FOUND);
+  if (module == nullptr) return nt(STATUS_DLL_NOT_FOUND);
   *base = module->base();
   return STATUS_SUCCESS;
 }
 NTSTATUS LdrGetProcedureAddress(PVOID base, const ANSI_STRING* name, ULONG ordinal, PVOID* address) {
   loader::Module* module = modules().find_by_base(base);
-  if (module == nullptr) return static_cast<NTSTATUS>(STATUS_DLL_NOT_FOUND);
+  if (module == nullptr) return nt(STATUS_DLL_NOT_FOUND);
   auto found = name != nullptr ? modules().procedure(*module, std::string_view(name->Buffer, name->Length))
                                : modules().procedure(*module, ordinal);
-  if (!found) return status_of(found.error());
+  if (!found) return nt(found.error());
   *address = *found;
   return STATUS_SUCCESS;
 }
 NTSTATUS LdrAddRefDll(ULONG flags, PVOID base) {
   loader::Module* module = modules().find_by_base(base);
-  if (module == nullptr || (flags & ~1u) != 0) return static_cast<NTSTATUS>(STATUS_INVALID_PARAMETER);
+  if (module == nullptr || (flags & ~1u) != 0) return nt(STATUS_INVALID_PARAMETER);
   if ((flags & 1) != 0) modules().pin(*module);
-  else if (auto added = modules().add_reference(*module); !added) return status_of(added.error());
+  else if (auto added = modules().add_reference(*module); !added) return nt(added.error());
   return STATUS_SUCCESS;
 }
 NTSTATUS LdrDisableThreadCalloutsForDll(PVOID base) {
   loader::Module* module = modules().find_by_base(base);
-  if (module == nullptr) return static_cast<NTSTATUS>(STATUS_DLL_NOT_FOUND);
-  return modules().disable_thread_calls(*module) ? static_cast<NTSTATUS>(STATUS_SUCCESS)
-                                                 : static_cast<NTSTATUS>(STATUS_DLL_NOT_FOUND);
+  if (module == nullptr) return nt(STATUS_DLL_NOT_FOUND);
+  return modules().disable_thread_calls(*module) ? nt(STATUS_SUCCESS)
+                                                 : nt(STATUS_DLL_NOT_FOUND);
 }
 PVOID RtlPcToFileHeader(PVOID pc, PVOID* base) {
   loader::Module* module = modules().find_by_address(pc);

@@ -1,11 +1,14 @@
 // processthreadsapi.h, its thread half (processes are in processapi.cpp, Tls* in tlsapi.cpp), and ntdll's twins.
-#include <sys/resource.h>
 #include <time.h>
+
+#include <algorithm>
+#include <cstring>
 
 #include "loader/loader.hpp"
 #include "sync/handle_table.hpp"
 #include "thread/guest_call.hpp"
 #include "thread/thread.hpp"
+#include "win32/handles.hpp"
 #include "win32/natives.hpp"
 #include "win32/services.hpp"
 
@@ -16,15 +19,10 @@ using namespace abi;
 
 enum : DWORD { CREATE_SUSPENDED = 0x4, STACK_SIZE_PARAM_IS_A_RESERVATION = 0x10000 };
 
-const HANDLE kCurrentThread = reinterpret_cast<HANDLE>(~std::uintptr_t{1});  // -2
-const HANDLE kCurrentProcess = reinterpret_cast<HANDLE>(~std::uintptr_t{0});
-
-std::uintptr_t value(HANDLE handle) { return reinterpret_cast<std::uintptr_t>(handle); }
-
 /// The thread of a handle, the pseudo handle included.
 Result<thread::Ref<thread::Thread>> thread_of(HANDLE handle) {
   if (handle == kCurrentThread) return thread::Ref<thread::Thread>(&thread::current());
-  return services().handles.get<thread::Thread>(value(handle), sync::Kind::thread);
+  return services().handles.get<thread::Thread>(handle_value(handle), sync::Kind::thread);
 }
 
 /// Runs `use` on the thread of a handle; FALSE and last error if there is none.
@@ -61,7 +59,7 @@ HANDLE CreateThread(SECURITY_ATTRIBUTES* security, SIZE_T stack_size, PVOID rout
     failed(started.error());
     return nullptr;
   }
-  return reinterpret_cast<HANDLE>(*handle);
+  return guest_handle(*handle);
 }
 
 HANDLE CreateRemoteThread(HANDLE process, SECURITY_ATTRIBUTES* security, SIZE_T stack_size, PVOID routine,
@@ -121,7 +119,7 @@ BOOL GetExitCodeThread(HANDLE handle, DWORD* code) {
 
 BOBBIN_MS_ABI HANDLE GetCurrentThread() { return kCurrentThread; }
 
-BOBBIN_MS_ABI DWORD GetCurrentThreadId() { return static_cast<DWORD>(value(current_teb()->UniqueThread)); }
+BOBBIN_MS_ABI DWORD GetCurrentThreadId() { return static_cast<DWORD>(handle_value(current_teb()->UniqueThread)); }
 
 DWORD GetThreadId(HANDLE handle) {
   auto thread = thread_of(handle);
@@ -140,7 +138,7 @@ HANDLE OpenThread(DWORD, BOOL inherit, DWORD id) {
     return nullptr;
   }
   auto handle = services().handles.insert(std::move(thread), inherit != 0);
-  if (handle) return reinterpret_cast<HANDLE>(*handle);
+  if (handle) return guest_handle(*handle);
   failed(handle.error());
   return nullptr;
 }
@@ -197,8 +195,8 @@ BOOL GetThreadIOPendingFlag(HANDLE handle, BOOL* pending) {
 }
 
 void GetCurrentThreadStackLimits(ULONG_PTR* low, ULONG_PTR* high) {
-  *low = value(current_teb()->DeallocationStack);
-  *high = value(current_teb()->StackBase);
+  *low = handle_value(current_teb()->DeallocationStack);
+  *high = handle_value(current_teb()->StackBase);
 }
 
 BOOL SetThreadStackGuarantee(ULONG* bytes) {
@@ -217,9 +215,62 @@ void RtlExitUserProcess(NTSTATUS code) { services().loader.exit_process(static_c
 
 NTSTATUS NtTerminateThread(HANDLE handle, NTSTATUS code) {
   auto thread = thread_of(handle != nullptr ? handle : kCurrentThread);
-  if (!thread) return static_cast<NTSTATUS>(thread.error().status);
+  if (!thread) return nt(thread.error());
   services().threads.terminate(**thread, static_cast<DWORD>(code));
   return STATUS_SUCCESS;
+}
+
+enum : ULONG { ThreadBasicInformation = 0, ThreadTimes = 1, ThreadQuerySetWin32StartAddress = 9 };
+
+struct THREAD_BASIC_INFORMATION {
+  NTSTATUS ExitStatus;
+  PVOID TebBaseAddress;
+  HANDLE UniqueProcess;
+  HANDLE UniqueThread;
+  ULONG_PTR AffinityMask;
+  LONG Priority;
+  LONG BasePriority;
+};
+struct KERNEL_USER_TIMES {
+  LONGLONG CreateTime, ExitTime, KernelTime, UserTime;
+};
+
+/// Answers a query whose result is one struct of fixed size.
+template <class T>
+NTSTATUS answer(const T& result, PVOID buffer, ULONG size, ULONG* returned) {
+  if (returned != nullptr) *returned = sizeof result;
+  if (size < sizeof result) return nt(STATUS_INFO_LENGTH_MISMATCH);
+  std::memcpy(buffer, &result, sizeof result);
+  return nt(STATUS_SUCCESS);
+}
+
+NTSTATUS NtQueryInformationThread(HANDLE handle, ULONG information, PVOID buffer, ULONG size, ULONG* returned) {
+  auto found = thread_of(handle);
+  if (!found) return nt(found.error());
+  thread::Thread& thread = **found;
+  switch (information) {
+    case ThreadBasicInformation: {
+      const THREAD_BASIC_INFORMATION basic{
+          .ExitStatus = static_cast<NTSTATUS>(thread.exit_code()),
+          .TebBaseAddress = thread.teb_or_null(),
+          .UniqueProcess = guest_handle(os::process_id()),
+          .UniqueThread = guest_handle(thread.id()),
+          .AffinityMask = (ULONG_PTR{1} << std::min(services().threads.peb().NumberOfProcessors, 63u)) - 1,
+          .Priority = 8 + thread.priority.load(),
+          .BasePriority = thread.priority.load()};
+      return answer(basic, buffer, size, returned);
+    }
+    case ThreadTimes:
+      return answer(KERNEL_USER_TIMES{.CreateTime = static_cast<LONGLONG>(thread.created_at()),
+                                      .ExitTime = static_cast<LONGLONG>(thread.ended_at()),
+                                      .KernelTime = 0,
+                                      .UserTime = static_cast<LONGLONG>(cpu_time(thread))},
+                    buffer, size, returned);
+    case ThreadQuerySetWin32StartAddress:
+      return answer(thread.start_address(), buffer, size, returned);
+    default:
+      return nt(STATUS_INVALID_INFO_CLASS);
+  }
 }
 
 NTSTATUS NtTerminateProcess(HANDLE handle, NTSTATUS code) {
@@ -227,7 +278,7 @@ NTSTATUS NtTerminateProcess(HANDLE handle, NTSTATUS code) {
     services().threads.stop_all_others(static_cast<DWORD>(code));
     return STATUS_SUCCESS;
   }
-  if (handle != kCurrentProcess) return static_cast<NTSTATUS>(STATUS_INVALID_HANDLE);
+  if (handle != kCurrentProcess) return nt(STATUS_INVALID_HANDLE);
   services().loader.terminate_process(static_cast<DWORD>(code));
   return STATUS_SUCCESS;
 }
@@ -247,6 +298,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, GetThreadId),
     NATIVE(kKernel32, GetThreadPriority),
     NATIVE(kKernel32, GetThreadTimes),
+    NT_NATIVE(kNtdll, NtQueryInformationThread),
     NT_NATIVE(kNtdll, NtTerminateProcess),
     NT_NATIVE(kNtdll, NtTerminateThread),
     NATIVE(kKernel32, OpenThread),
