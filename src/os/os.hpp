@@ -40,6 +40,9 @@ void decommit(void* at, std::size_t size) noexcept;
 /// Drops private changes: anonymous pages read as zero again, copy-on-write pages show their file again.
 void discard(void* at, std::size_t size) noexcept;
 
+/// Asks the host not to put large pages behind [at, at + size): it is used sparsely, a page here and there.
+void use_sparsely(void* at, std::size_t size) noexcept;
+
 /// Gives address space back to the host.
 void release(void* at, std::size_t size) noexcept;
 

@@ -57,6 +57,7 @@ Result<ThreadRecord*> Threads::make() {
       os::release(*slab, kSlabSize);
       return propagate(done);
     }
+    os::use_sparsely(*slab, kSlabSize);  // Debian's kernels would spend 2 MiB on the first thread
     slabs_[made_ / kRecordsPerSlab] = *slab;
   }
   return made(made_++);

@@ -120,6 +120,10 @@ void discard(void* at, std::size_t size) noexcept {
   madvise(at, size, MADV_DONTNEED);
 }
 
+void use_sparsely(void* at, std::size_t size) noexcept {
+  if (!known(at, size)) misuse("advice on what was never reserved");
+}
+
 void release(void* at, std::size_t size) noexcept {
   {
     const std::scoped_lock guard(g_books.mutex);

@@ -82,6 +82,8 @@ void decommit(void* at, std::size_t size) noexcept {
 
 void discard(void* at, std::size_t size) noexcept { madvise(at, size, MADV_DONTNEED); }
 
+void use_sparsely(void* at, std::size_t size) noexcept { madvise(at, size, MADV_NOHUGEPAGE); }
+
 void release(void* at, std::size_t size) noexcept { munmap(at, size); }
 
 Result<std::byte*> map_private(int fd, std::uint64_t offset, std::size_t size, Protection protection,
