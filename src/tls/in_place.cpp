@@ -236,6 +236,11 @@ Result<std::uint32_t> InPlace::prepare(const Template& source) {
     layout_of(module).give_back(module.offset);
     return propagate(prepared);
   }
+  if (trace::on(trace::Category::tls)) {
+    trace::emit(trace::Category::tls,
+                fmt::format("module {}: {} bytes of template, {} at offset {:#x}", index, source.bytes.size(),
+                            module.is_view ? "a view" : "copied", module.offset));
+  }
   modules_[index] = module;
   high_ = std::max(high_, index + 1);
   if (module.is_view) ++views_in_use_;
