@@ -72,6 +72,15 @@ bool write_at(int fd, std::uint64_t offset, const void* data, std::size_t size) 
   return true;
 }
 
+/// Makes a folder and those above it that are missing. Whoever opens it finds out whether that worked.
+void make_folders(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) == 0 || errno != ENOENT) return;
+  const std::size_t slash = path.find_last_of('/');
+  if (slash == std::string::npos || slash == 0) return;
+  make_folders(path.substr(0, slash));
+  mkdir(path.c_str(), 0700);
+}
+
 class Cache {
  public:
   Cache(const FileBytes& file, const pe::File& parsed, const MapOptions& options)
@@ -150,9 +159,8 @@ class Cache {
 
   /// The folder, if it is one that only we can change.
   [[nodiscard]] Descriptor open_folder() const {
-    const char* path = options_.cache_folder.c_str();
-    mkdir(path, 0700);  // it may well exist
-    Descriptor folder(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    make_folders(options_.cache_folder);
+    Descriptor folder(open(options_.cache_folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     struct stat status{};
     if (!folder || fstat(folder.get(), &status) != 0 || !is_private(status)) return {};
     return folder;

@@ -38,11 +38,11 @@ struct ProtectedRange {
 
 struct MapOptions {
   /// Folder for page-aligned copies of files that cannot be mapped as they are; empty: always copy in memory.
-  /// Made when it does not exist (its parents are not), for the user alone.
+  /// Made when it does not exist, with those above it, for the user alone.
   std::string cache_folder;
   /// Upper bound of that folder's content, bytes.
   std::uint64_t cache_limit = 1ull << 30;
-  /// Files whose image is smaller are copied without asking the cache; see kCopyBelow in image.cpp.
+  /// Files whose image is smaller are copied without asking the cache.
   std::uint32_t copy_below = 0x40000;
   /// Data files (LOAD_LIBRARY_AS_IMAGE_RESOURCE) are laid out but never relocated nor executable.
   bool data_only = false;

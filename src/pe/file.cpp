@@ -10,31 +10,27 @@ namespace bobbin::pe {
 namespace {
 
 constexpr std::size_t kLongestString = 4096;
+constexpr std::uint32_t kReadableSection = 0x40000000;
 
 }  // namespace
 
-/// Pages of a section beyond its raw data read as zero; so does the rest of its last page. Headers end at
-/// SizeOfHeaders in the same way.
+/// Pages of a section beyond its raw data read as zero; so does the rest of its last page. The headers are
+/// like a section that can be read. What no flag makes accessible is not there, since in memory it would
+/// fault.
 std::optional<File::Extent> File::extent_at(Rva rva) const {
+  const std::uint32_t headers_size = header_.headers_size;
+  Section place{.virtual_size = headers_size, .raw_size = headers_size, .characteristics = kReadableSection};
   const auto after = std::ranges::upper_bound(sections_, rva, {}, &Section::rva);
-  Section place{.name = {},
-                .rva = {},
-                .virtual_size = header_.headers_size,
-                .offset = {},
-                .raw_size = header_.headers_size};
   if (after != sections_.begin()) place = *(after - 1);
   const std::uint32_t into = rva - place.rva;
   const std::uint32_t size = align_up(place.virtual_size, kPageSize);
-  if (into >= size) return std::nullopt;
+  if (into >= size || !place.accessible()) return std::nullopt;
   if (layout_ == Layout::file) {
     return Extent{.offset = place.offset.value + into,
                   .present = into < place.raw_size ? place.raw_size - into : 0,
                   .visible = size - into};
   }
-  // In memory, what no flag opens cannot be read (nor what lies behind the bytes given).
-  const bool closed =
-      after != sections_.begin() && !place.readable() && !place.writable() && !place.executable();
-  if (closed || rva.value >= bytes_.size()) return std::nullopt;
+  if (rva.value >= bytes_.size()) return std::nullopt;
   const auto room =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(size - into, bytes_.size() - rva.value));
   return Extent{.offset = rva.value, .present = room, .visible = room};

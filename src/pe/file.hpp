@@ -26,10 +26,10 @@ enum class Layout : std::uint8_t {
 
 /// One row of the section table, checked: raw data lies in the file, virtual range in SizeOfImage.
 struct Section {
-  std::string_view name;  ///< up to 8 bytes, or the long name from the COFF string table
-  Rva rva;
+  std::string_view name = {};  ///< up to 8 bytes, or the long name from the COFF string table
+  Rva rva = {};
   std::uint32_t virtual_size = 0;  ///< VirtualSize, or SizeOfRawData where that is 0
-  FileOffset offset;
+  FileOffset offset = {};
   std::uint32_t raw_size =
       0;  ///< bytes to take from the file; never more than virtual_size rounded to a page
   std::uint32_t characteristics = 0;
@@ -37,6 +37,8 @@ struct Section {
   [[nodiscard]] bool readable() const { return (characteristics & 0x40000000u) != 0; }
   [[nodiscard]] bool writable() const { return (characteristics & 0x80000000u) != 0; }
   [[nodiscard]] bool executable() const { return (characteristics & 0x20000000u) != 0; }
+  /// Whether any flag opens its pages; what stands in a section without one, nobody can reach.
+  [[nodiscard]] bool accessible() const { return readable() || writable() || executable(); }
 };
 
 /// One imported function and the slot of the import address table that it goes to.
@@ -225,7 +227,8 @@ class File {
     if (!copy_to(rva, std::as_writable_bytes(std::span(&value, 1)))) return std::nullopt;
     return value;
   }
-  /// Whether all of [rva, rva + size) will stand in memory: in the headers or in sections, with no gap.
+  /// Whether all of [rva, rva + size) will stand in memory where a program can reach it: in the headers or in
+  /// accessible sections, with no gap.
   [[nodiscard]] bool covers(Rva rva, std::uint32_t size) const;
   /// A NUL-ended string at rva, of at most 4096 bytes.
   [[nodiscard]] std::optional<std::string_view> string_at(Rva rva) const;

@@ -87,6 +87,15 @@ TEST(Headers, MappedLayoutReadsByRva) {
   EXPECT_FALSE(file->offset_of({0x2000}));
 }
 
+TEST(Headers, WhatNoFlagMakesAccessibleIsNotThere) {
+  Builder b;
+  b.section("closed", 0, [](Blob& blob) { blob.text("data"); });
+  const auto bytes = b.build(), image = b.build_mapped();
+  EXPECT_FALSE(File::parse(bytes, "test.dll")->string_at({0x1000}));
+  EXPECT_FALSE(File::parse(bytes, "test.dll")->covers({0x1000}, 1));
+  EXPECT_FALSE(File::parse(image, "test.dll", Layout::mapped)->string_at({0x1000}));
+}
+
 TEST(Headers, AnyTruncationIsAnErrorNotACrash) {
   const auto bytes = two_sections().build();
   for (std::size_t size = 0; size < bytes.size(); ++size) {

@@ -34,7 +34,7 @@ std::vector<Symbol> File::symbols() const {
     if (raw->section == 0 || raw->section > sections_.size()) continue;
     if (raw->storage_class != kExternal && raw->storage_class != kStatic) continue;
     const Section& section = sections_[raw->section - 1u];
-    if (raw->value >= section.virtual_size) continue;
+    if (raw->value >= section.virtual_size || !section.accessible()) continue;
     const U32 zeros = *bytes_.read<U32>(at), offset = *bytes_.read<U32>(at + 4);
     const auto* text = reinterpret_cast<const char*>(bytes_.bytes().data() + at);
     const std::string_view field(text, sizeof(RawSymbol::name));
