@@ -1,14 +1,63 @@
 // Child processes: Windows programs that run in a Bobbin of their own.
 #pragma once
 
+#include <array>
+#include <mutex>
+#include <optional>
+#include <string>
 #include <string_view>
 
+#include "base/error.hpp"
+#include "io/files.hpp"
+#include "os/os.hpp"
+#include "sync/object.hpp"
+
 namespace bobbin::process {
+
+class Process;
 
 /// What a parent that is Bobbin tells its child by the environment, since execve has no other way to say it;
 /// the child takes these out before its guest looks.
 inline constexpr std::u16string_view kCommandLineVariable = u"BOBBIN_COMMAND_LINE";  ///< exactly as given
 inline constexpr std::u16string_view kExitCodeVariable =
     u"BOBBIN_EXIT_CODE_FD";  ///< where 32 bits are awaited
+
+/// A process that handles can name: ourselves, or a child. Signalled when it has ended.
+class ProcessObject final : public sync::Waitable {
+ public:
+  explicit ProcessObject(std::uint32_t id) : Waitable(sync::Kind::process), id_(id) {}
+
+  [[nodiscard]] std::uint32_t id() const { return id_; }
+  /// 259 (STILL_ACTIVE) while it runs.
+  [[nodiscard]] std::uint32_t exit_code() const;
+  [[nodiscard]] bool ended() const;
+  /// Ends a child at once, with this exit code. STATUS_ACCESS_DENIED if it has ended.
+  [[nodiscard]] Result<void> terminate(std::uint32_t exit_code);
+  /// The host has reaped it; by the thread that waits for it.
+  void finish(std::uint32_t exit_code) noexcept;
+
+ private:
+  ~ProcessObject() override = default;
+  bool signalled(const sync::Waiter&) const override { return ended_; }
+
+  const std::uint32_t id_;
+  mutable os::Mutex mutex_;
+  std::optional<std::uint32_t> forced_code_;  ///< guarded by mutex_
+  std::atomic<std::uint32_t> exit_code_{259};
+  std::atomic<bool> ended_{false};  ///< written under the dispatcher lock
+};
+
+struct ChildRequest {
+  std::u16string application = {};  ///< empty: the command line's first word, searched for
+  std::u16string command_line = {};
+  std::optional<std::u16string> environment = {};   ///< a block; nothing: ours
+  std::u16string current_directory = {};            ///< empty: ours
+  std::array<sync::Ref<io::File>, 3> streams = {};  ///< a null one is /dev/null
+};
+
+/// Starts a Windows program. STATUS_OBJECT_NAME_NOT_FOUND, STATUS_INVALID_IMAGE_FORMAT (no Windows program),
+/// STATUS_NOT_SUPPORTED (in a library, which has no command to start).
+[[nodiscard]] Result<sync::Ref<ProcessObject>> start_child(const ChildRequest& request, Process& parent,
+                                                           io::Files& files);
 
 }  // namespace bobbin::process

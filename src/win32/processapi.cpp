@@ -1,6 +1,15 @@
 // processthreadsapi.h, the half about processes (threads are in processthreadsapi.cpp).
+#include <dirent.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <memory>
+
+#include "loader/loader.hpp"
+#include "process/child.hpp"
 #include "process/process.hpp"
 #include "win32/io_support.hpp"
 #include "win32/natives.hpp"
@@ -51,11 +60,262 @@ void GetStartupInfoA(STARTUPINFOA* info) {
   fill_startup_info(*info, empty, title.data());
 }
 
+// ---- processes by handle ---------------------------------------------------------------------------------
+
+/// The process behind a handle; the pseudo handle is ourselves.
+Result<sync::Ref<process::ProcessObject>> process_of(HANDLE handle) {
+  if (handle == INVALID_HANDLE_VALUE) {
+    return sync::Ref<process::ProcessObject>::adopt(new process::ProcessObject(GetCurrentProcessId()));
+  }
+  return services().handles.get<process::ProcessObject>(handle_number(handle), sync::Kind::process);
+}
+
+bool is_self(const process::ProcessObject& process) { return process.id() == GetCurrentProcessId(); }
+
+BOOL GetExitCodeProcess(HANDLE handle, DWORD* code) {
+  auto process = process_of(handle);
+  if (!process) return failed(process.error());
+  *code = (*process)->exit_code();
+  return TRUE;
+}
+
+/// The hook by which we end at once: no notification, no way back.
+void exit_process_now(UINT code) { services().loader.terminate_process(code); }
+
+BOOL TerminateProcess(HANDLE handle, UINT code) {
+  auto process = process_of(handle);
+  if (!process) return failed(process.error());
+  if (!is_self(**process)) return done((*process)->terminate(code));
+  exit_process_now(code);
+  return TRUE;
+}
+
+DWORD GetProcessId(HANDLE handle) {
+  auto process = process_of(handle);
+  return process ? (*process)->id() : static_cast<DWORD>(failed(process.error()));
+}
+
+// Ourselves only: a process that is not ours to wait for has no exit code for us, and most are not Windows'.
+HANDLE OpenProcess(DWORD, BOOL inheritable, DWORD id) {
+  if (id != GetCurrentProcessId()) {
+    set_last_error(kill(static_cast<pid_t>(id), 0) == 0 ? ERROR_ACCESS_DENIED : ERROR_INVALID_PARAMETER);
+    return nullptr;
+  }
+  auto self = sync::Ref<process::ProcessObject>::adopt(new process::ProcessObject(id));
+  auto handle = services().handles.insert(std::move(self), inheritable != FALSE);
+  if (handle) return as_handle(*handle);
+  failed(handle.error());
+  return nullptr;
+}
+
+// ---- facts about ourselves -------------------------------------------------------------------------------
+
+/// Whether the handle is ours; last error says why not: of a child the host tells nothing here.
+bool only_self(HANDLE handle) {
+  auto process = process_of(handle);
+  if (!process) return failed(process.error()) != 0;
+  return is_self(**process) || failed_with(ERROR_NOT_SUPPORTED) != 0;
+}
+
+std::uint64_t in_file_time_units(const timeval& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 10'000'000 + static_cast<std::uint64_t>(time.tv_usec) * 10;
+}
+
+BOOL GetProcessTimes(HANDLE handle, FILETIME* creation, FILETIME* exit, FILETIME* kernel, FILETIME* user) {
+  static const std::uint64_t started = [] {  // our entry in /proc was made when we were
+    const auto info = io::info_of("/proc/self/stat");
+    return info ? info->write_time : os::system_time_now();
+  }();
+  if (!only_self(handle)) return FALSE;
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  *creation = file_time(started);
+  *exit = {};
+  *kernel = file_time(in_file_time_units(usage.ru_stime));
+  *user = file_time(in_file_time_units(usage.ru_utime));
+  return TRUE;
+}
+
+/// The processors of a set as bits; those beyond 64 belong to other groups and are not shown.
+DWORD_PTR mask_of(const cpu_set_t& set) {
+  DWORD_PTR mask = 0;
+  for (int i = 0; i < 64; ++i) mask |= CPU_ISSET(i, &set) ? DWORD_PTR{1} << i : 0;
+  return mask;
+}
+
+BOOL GetProcessAffinityMask(HANDLE handle, DWORD_PTR* process, DWORD_PTR* system) {
+  if (!only_self(handle)) return FALSE;
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return failed_with(ERROR_GEN_FAILURE);
+  const long online = sysconf(_SC_NPROCESSORS_ONLN);
+  *process = mask_of(set);
+  *system = *process | (online >= 64 ? ~DWORD_PTR{0} : (DWORD_PTR{1} << online) - 1);
+  return TRUE;
+}
+
+// The host's call is about one thread; those of the process are set one by one.
+BOOL SetProcessAffinityMask(HANDLE handle, DWORD_PTR mask) {
+  if (!only_self(handle)) return FALSE;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (int i = 0; i < 64; ++i) {
+    if ((mask >> i & 1) != 0) CPU_SET(i, &set);
+  }
+  const std::unique_ptr<DIR, int (*)(DIR*)> tasks(opendir("/proc/self/task"), closedir);
+  if (!tasks) return failed_with(ERROR_GEN_FAILURE);
+  while (const dirent* task = readdir(tasks.get())) {
+    const int id = std::atoi(task->d_name);
+    if (id != 0 && sched_setaffinity(id, sizeof set, &set) != 0) return failed_with(ERROR_INVALID_PARAMETER);
+  }
+  return TRUE;
+}
+
+struct PriorityClass {
+  DWORD windows;
+  int nice;
+};
+constexpr PriorityClass kPriorities[] = {{0x40, 19},   {0x4000, 10}, {0x20, 0},
+                                         {0x8000, -5}, {0x80, -10},  {0x100, -20}};
+
+/// The class nearest to the host's nice value, never a higher one.
+DWORD GetPriorityClass(HANDLE handle) {
+  if (!only_self(handle)) return 0;
+  const int nice = getpriority(PRIO_PROCESS, 0);
+  DWORD found = kPriorities[0].windows;
+  for (const auto& [windows, value] : kPriorities) {
+    if (nice <= value) found = windows;
+  }
+  return found;
+}
+
+BOOL SetPriorityClass(HANDLE handle, DWORD wanted) {
+  if (!only_self(handle)) return FALSE;
+  for (const auto& [windows, value] : kPriorities) {
+    if (windows != wanted) continue;
+    return setpriority(PRIO_PROCESS, 0, value) == 0 ? TRUE : failed_with(ERROR_ACCESS_DENIED);
+  }
+  return failed_with(ERROR_INVALID_PARAMETER);
+}
+
+BOOL GetProcessHandleCount(HANDLE handle, DWORD* count) {
+  if (!only_self(handle)) return FALSE;
+  *count = static_cast<DWORD>(services().handles.size());
+  return TRUE;
+}
+
+BOOL IsWow64Process(HANDLE handle, BOOL* wow64) {
+  auto process = process_of(handle);
+  if (!process) return failed(process.error());
+  *wow64 = FALSE;  // 64-bit programs only
+  return TRUE;
+}
+
+template <class Char>
+BOOL image_name(HANDLE handle, const std::basic_string<Char>& path, DWORD flags, Char* buffer, DWORD* size) {
+  if (!only_self(handle)) return FALSE;
+  if (flags != 0) return failed_with(ERROR_NOT_SUPPORTED);  // the kernel's own name of the file
+  const DWORD length = copy_out(path, buffer, *size);
+  if (length >= *size) return failed_with(ERROR_INSUFFICIENT_BUFFER);
+  *size = length;
+  return TRUE;
+}
+BOOL QueryFullProcessImageNameW(HANDLE handle, DWORD flags, LPWSTR buffer, DWORD* size) {
+  return image_name(handle, services().process.image_path(), flags, buffer, size);
+}
+BOOL QueryFullProcessImageNameA(HANDLE handle, DWORD flags, LPSTR buffer, DWORD* size) {
+  return image_name(handle, narrow(services().process.image_path()), flags, buffer, size);
+}
+
+// ---- children --------------------------------------------------------------------------------------------
+
+sync::Ref<io::File> stream_of(HANDLE handle) {
+  auto file = file_of(handle);
+  return file ? *file : sync::Ref<io::File>();
+}
+
+template <class Char>
+std::array<sync::Ref<io::File>, 3> child_streams(const StartupInfo<Char>& info) {
+  const bool given = (info.dwFlags & STARTF_USESTDHANDLES) != 0;
+  const RTL_USER_PROCESS_PARAMETERS& own = process_parameters();
+  return {stream_of(given ? info.hStdInput : own.StandardInput),
+          stream_of(given ? info.hStdOutput : own.StandardOutput),
+          stream_of(given ? info.hStdError : own.StandardError)};
+}
+
+std::optional<std::u16string> child_environment(const void* block, bool is_wide) {
+  if (block == nullptr) return std::nullopt;
+  if (is_wide) {
+    const auto* start = static_cast<const char16_t*>(block);
+    const char16_t* end = start;
+    while (*end != 0) end += std::u16string_view(end).size() + 1;
+    return std::u16string(start, end + 1);
+  }
+  const auto* start = static_cast<const char*>(block);
+  const char* end = start;
+  while (*end != 0) end += std::strlen(end) + 1;
+  return nls::name_to_utf16({start, static_cast<std::size_t>(end + 1 - start)});
+}
+
+BOOL start_child(const process::ChildRequest& request, DWORD flags, PROCESS_INFORMATION* out) {
+  if ((flags & CREATE_SUSPENDED) != 0) return failed_with(ERROR_NOT_SUPPORTED);
+  auto child = process::start_child(request, services().process, services().files);
+  if (!child) return failed(child.error());
+  const DWORD id = (*child)->id();
+  auto process = services().handles.insert(*child);
+  // The main thread's handle is waited for and closed like the process's; no thread of another process is
+  // ours to do more with.
+  auto thread = process ? services().handles.insert(*child) : fail(process.error());
+  if (!thread) return failed(thread.error());
+  *out = {as_handle(*process), as_handle(*thread), id, id};
+  return TRUE;
+}
+
+template <class Char>
+process::ChildRequest child_request(std::u16string application, std::u16string line, LPVOID environment,
+                                    DWORD flags, std::u16string folder, const StartupInfo<Char>& info) {
+  if (line.empty()) line = u'"' + application + u'"';
+  return {.application = std::move(application),
+          .command_line = std::move(line),
+          .environment = child_environment(environment, (flags & CREATE_UNICODE_ENVIRONMENT) != 0),
+          .current_directory = std::move(folder),
+          .streams = child_streams(info)};
+}
+
+BOOL CreateProcessW(LPCWSTR application, LPWSTR line, SECURITY_ATTRIBUTES*, SECURITY_ATTRIBUTES*, BOOL,
+                    DWORD flags, LPVOID environment, LPCWSTR folder, STARTUPINFOW* info,
+                    PROCESS_INFORMATION* out) {
+  return start_child(child_request(std::u16string(view(application)), std::u16string(view(line)), environment,
+                                   flags, std::u16string(view(folder)), *info),
+                     flags, out);
+}
+
+BOOL CreateProcessA(LPCSTR application, LPSTR line, SECURITY_ATTRIBUTES*, SECURITY_ATTRIBUTES*, BOOL,
+                    DWORD flags, LPVOID environment, LPCSTR folder, STARTUPINFOA* info,
+                    PROCESS_INFORMATION* out) {
+  return start_child(child_request(wide(application), wide(line), environment, flags, wide(folder), *info),
+                     flags, out);
+}
+
 const Export kExports[] = {
+    NATIVE(kKernel32, CreateProcessA),
+    NATIVE(kKernel32, CreateProcessW),
     NATIVE(kKernel32, GetCurrentProcess),
     NATIVE(kKernel32, GetCurrentProcessId),
+    NATIVE(kKernel32, GetExitCodeProcess),
+    NATIVE(kKernel32, GetPriorityClass),
+    NATIVE(kKernel32, GetProcessAffinityMask),
+    NATIVE(kKernel32, GetProcessHandleCount),
+    NATIVE(kKernel32, GetProcessId),
+    NATIVE(kKernel32, GetProcessTimes),
     NATIVE(kKernel32, GetStartupInfoA),
     NATIVE(kKernel32, GetStartupInfoW),
+    NATIVE(kKernel32, IsWow64Process),
+    NATIVE(kKernel32, OpenProcess),
+    NATIVE(kKernel32, QueryFullProcessImageNameA),
+    NATIVE(kKernel32, QueryFullProcessImageNameW),
+    NATIVE(kKernel32, SetPriorityClass),
+    NATIVE(kKernel32, SetProcessAffinityMask),
+    NATIVE(kKernel32, TerminateProcess),
 };
 
 }  // namespace
