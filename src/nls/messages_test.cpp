@@ -7,8 +7,10 @@ namespace {
 
 std::u16string format(std::u16string_view text, const MessageLayout& layout = {}) {
   return format_message(text, layout, [](const Insert& insert) {
-    return u"<" + std::u16string(1, static_cast<char16_t>(u'a' + insert.place)) +
-           std::u16string(insert.format) + u">";
+    std::u16string shown = u"<";
+    shown += static_cast<char16_t>(u'a' + insert.place);
+    shown += insert.format;
+    return shown += u'>';
   });
 }
 
