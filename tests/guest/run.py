@@ -161,7 +161,10 @@ def run(options):
         command, environment = [wine], wine_environment(options.prefix)
     else:
         command, environment = [options.bobbin, "run"], dict(os.environ)
-    command += [str(options.program), *options.arguments]
+    if not options.program.exists():
+        print(f"{options.program} has not been built")
+        return 1
+    command += [str(options.program.absolute()), *options.arguments]
     with tempfile.TemporaryDirectory(prefix="guest-") as scratch:
         out, err, code = run_with_watchdog(command, environment, scratch, options.timeout)
     got = as_text(out)
