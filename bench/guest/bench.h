@@ -37,11 +37,15 @@ static inline void report(const char* name, LONGLONG elapsed_ticks, unsigned lon
   WriteFile(GetStdHandle(STD_OUTPUT_HANDLE), line, (DWORD)(end - line), &written, NULL);
 }
 
-/// The number at the end of the command line.
+/// The last number on the command line, which may be in quotes.
 static inline unsigned argument(void) {
   const char* text = GetCommandLineA();
   unsigned value = 0;
-  for (; *text != 0; ++text) value = *text >= '0' && *text <= '9' ? value * 10 + (unsigned)(*text - '0') : 0;
+  for (BOOL inside = FALSE; *text != 0; ++text) {
+    const BOOL digit = *text >= '0' && *text <= '9';
+    if (digit) value = (inside ? value * 10 : 0) + (unsigned)(*text - '0');
+    inside = digit;
+  }
   return value;
 }
 
