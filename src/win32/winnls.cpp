@@ -57,11 +57,14 @@ struct CPINFO {
 };
 template <class Char>
 struct CPINFOEX {
-  CPINFO info;
-  WCHAR UnicodeDefaultChar;
+  UINT MaxCharSize;
+  BYTE DefaultChar[2];
+  BYTE LeadByte[12];
+  WCHAR UnicodeDefaultChar;  // at 18: where CPINFO, were it a member, would have padding
   UINT CodePage;
   Char CodePageName[260];
 };
+static_assert(sizeof(CPINFOEX<char>) == 284 && sizeof(CPINFOEX<WCHAR>) == 544);
 
 /// Ranges of lead bytes as first and last, ended by two zeros.
 void list_lead_bytes(const nls::CodePage& page, BYTE (&ranges)[12]) {
@@ -94,7 +97,13 @@ template <class Char, class Name>
 BOOL describe_more(UINT number, DWORD flags, CPINFOEX<Char>* info, Name name_of) {
   const nls::CodePage* page = nls::code_page(number);
   if (page == nullptr || info == nullptr || flags != 0) return fail_with(ERROR_INVALID_PARAMETER);
-  *info = {describe(*page), page->default_wide(), page->number(), {}};
+  const CPINFO plain = describe(*page);
+  *info = {};
+  info->MaxCharSize = plain.MaxCharSize;
+  std::ranges::copy(plain.DefaultChar, info->DefaultChar);
+  std::ranges::copy(plain.LeadByte, info->LeadByte);
+  info->UnicodeDefaultChar = page->default_wide();
+  info->CodePage = page->number();
   const auto name = name_of(nls::code_page_name(*page));
   std::ranges::copy(name, info->CodePageName);
   return TRUE;
