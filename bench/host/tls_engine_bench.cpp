@@ -78,6 +78,27 @@ BENCHMARK(birth_and_death)
     ->Args({1, 4 << 20})
     ->Args({100, 4 << 20});
 
+/// A large template in an image that is mapped from a file, as most are: nothing has to be compared.
+void birth_and_death_mapped_image(benchmark::State& state) {
+  World world(0, 0, 0);
+  const auto size = argument(state, 0);
+  auto file = os::MemoryFile::create("image");
+  if (!file || !file->resize(size)) std::abort();
+  auto image = os::map_private(file->fd(), 0, size, os::Protection::read_write);
+  std::uint32_t index = 0;
+  auto reservation = world.engine->prepare_module({.bytes = {*image, size}, .index_address = &index});
+  if (!reservation) std::abort();
+  world.engine->commit_module(std::move(*reservation));
+  for (auto _ : state) {
+    ThreadRecord* const record = *world.engine->create_thread();
+    if (!world.engine->attach_thread(*record)) std::abort();
+    world.engine->detach_thread(*record);
+    world.engine->destroy_thread(record);
+  }
+  world.engine->release_module(index);
+}
+BENCHMARK(birth_and_death_mapped_image)->ArgName("bytes")->Arg(64 << 10)->Arg(4 << 20);
+
 /// As above, and the thread writes to the first word of each block: what a copy and a view cost in use.
 void birth_touch_and_death(benchmark::State& state) {
   World world(argument(state, 0), argument(state, 1), 0);

@@ -255,6 +255,28 @@ INSTANTIATE_TEST_SUITE_P(Sizes, EngineTest, testing::ValuesIn(kSizes));
 
 using ManyTest = EngineFixture;
 
+/// As the image room maps most files: the host can tell which pages of the template were written.
+TEST_F(ManyTest, AnImageMappedFromAFileIsReadAgainWhereItWasWritten) {
+  constexpr std::size_t kSize = 1000 * os::kPageSize;
+  auto file = os::MemoryFile::create("image");
+  ASSERT_TRUE(file && file->resize(kSize));
+  auto image = os::map_private(file->fd(), 0, kSize, os::Protection::read_write);
+  ASSERT_TRUE(image);
+  std::uint32_t index = 0;
+  (*image)[3 * os::kPageSize] = std::byte{3};  // a relocation, say
+  auto reservation = engine_->prepare_module({.bytes = {*image, kSize}, .index_address = &index});
+  ASSERT_TRUE(reservation);
+  engine_->commit_module(std::move(*reservation));
+  ThreadRecord* const early = start();
+  EXPECT_EQ(0, std::memcmp(block(early, index), *image, kSize));
+  for (const std::size_t page : {0ul, 3ul, 511ul, 512ul, 999ul})
+    (*image)[page * os::kPageSize + 9] = std::byte{7};
+  EXPECT_EQ(0, std::memcmp(block(start(), index), *image, kSize));
+  EXPECT_EQ(block(early, index)[9], std::byte{0});
+  engine_->release_module(index);
+  os::release(*image, kSize);
+}
+
 TEST_F(ManyTest, AThousandThreadsSeeALoad) {
   Image small(64, 1), large(70'000, 2);
   for (int i = 0; i < 1000; ++i) start();

@@ -57,6 +57,16 @@ void Views::clean(std::byte* view, std::uint64_t offset, std::uint64_t size) noe
 }
 
 void Views::refresh(std::byte* view, std::uint64_t offset, std::span<const std::byte> bytes) const noexcept {
+  // A page never written since it was mapped is what it was when place() read it.
+  constexpr std::size_t kAskedAtOnce = 512 * os::kPageSize;
+  for (std::size_t at = 0; at < bytes.size(); at += kAskedAtOnce) {
+    const auto part = bytes.subspan(at, std::min(kAskedAtOnce, bytes.size() - at));
+    if (!os::never_written(part.data(), part.size())) copy_changed(view, offset + at, part);
+  }
+}
+
+void Views::copy_changed(std::byte* view, std::uint64_t offset,
+                         std::span<const std::byte> bytes) const noexcept {
   for (std::size_t at = 0; at < bytes.size(); at += os::kPageSize) {
     const std::size_t size = std::min(os::kPageSize, bytes.size() - at);
     if (std::memcmp(original_ + offset + at, bytes.data() + at, size) == 0) continue;

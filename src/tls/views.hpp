@@ -12,8 +12,10 @@
 //   2. before such a range is handed to a new module, each view drops what its thread had written there.
 //
 // The template is the image's memory as it is when the thread is born, not as it was at load (specification
-// 3.1). So at birth the image is compared with the file, page by page, and pages that differ are copied. The
-// comparison reads through a view of our own, so it touches no page of the new thread.
+// 3.1). So at birth those pages of the image that somebody has written to are copied if they differ from the
+// file. Where the image is itself mapped from a file, the host knows the pages (os::never_written), and most
+// births compare nothing; else all are compared. The comparison reads through a view of our own, so it
+// touches no page of the new thread.
 #pragma once
 
 #include <cstdint>
@@ -54,6 +56,7 @@ class Views {
 
  private:
   Result<void> open();
+  void copy_changed(std::byte* view, std::uint64_t offset, std::span<const std::byte> bytes) const noexcept;
 
   const std::uint64_t arena_size_;
   os::MemoryFile file_;
