@@ -181,6 +181,7 @@ def run(options):
 
 
 def main():
+    sys.stdout.reconfigure(line_buffering=True)  # what was seen survives being killed
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("start-wine", "stop-wine"):
