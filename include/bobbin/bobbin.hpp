@@ -281,23 +281,23 @@ enum TraceCategory : std::uint32_t { kTraceLoader = 1, kTraceTls = 2, kTraceThre
 
 struct Options {
   /// The program that run() runs, a host path; empty in a library, where the host stands for it.
-  std::string program;
+  std::string program = {};
   /// What follows the program's name on its command line.
-  std::vector<std::string> arguments;
+  std::vector<std::string> arguments = {};
   /// Folders searched for DLLs after the program's own.
-  std::vector<std::string> dll_path;
+  std::vector<std::string> dll_path = {};
   /// Folder of the C runtime DLLs (ucrtbase.dll, msvcrt.dll, ...); empty: $BOBBIN_SYSTEM, or where the command
   /// was installed with them.
-  std::string system_folder;
+  std::string system_folder = {};
   /// Changes to the environment that the guest sees: a value, or nothing to remove the name.
-  std::vector<std::pair<std::string, std::optional<std::string>>> environment;
+  std::vector<std::pair<std::string, std::optional<std::string>>> environment = {};
   /// Whether the guest's environment starts from the host's.
   bool inherit_environment = true;
   Generation generation = Generation::win11;
   /// Further drive letters: {"C", "/srv/windows"}. Z: is /.
-  std::vector<std::pair<char, std::string>> drives;
+  std::vector<std::pair<char, std::string>> drives = {};
   /// Folder for page-aligned copies of images; empty: $XDG_CACHE_HOME/bobbin/images. "-" turns it off.
-  std::string cache_folder;
+  std::string cache_folder = {};
   /// Whether ExitProcess ends this process, as it does in the command. In a library it ends the guest only:
   /// calls into it return an Error of kind guest_ended whose status is the exit code.
   bool exit_ends_host = false;

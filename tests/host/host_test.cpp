@@ -1,0 +1,337 @@
+// The library as its users meet it: through include/bobbin alone, with a real DLL (guest.c) on the other side.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+#include <bobbin/bobbin.hpp>
+
+namespace bobbin {
+namespace {
+
+struct One { signed char c; };
+struct Two { short a; };
+struct Eight { float x, y; };
+struct Twelve { int a, b, c; };
+struct Sixteen { double x, y; };
+struct Three { char text[3]; };
+
+const std::string kFolder = HOST_TEST_DLLS;
+
+class Host : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto started = Runtime::start({.dll_path = {kFolder}});
+    ASSERT_TRUE(started) << started.error().message();
+    runtime.emplace(std::move(*started));
+    auto loaded = runtime->load("guest.dll");
+    ASSERT_TRUE(loaded) << loaded.error().message();
+    dll.emplace(std::move(*loaded));
+  }
+
+  template <class Signature>
+  Function<Signature> get(const char* name) {
+    auto function = dll->function<Signature>(name);
+    EXPECT_TRUE(function) << function.error().message();
+    return *function;
+  }
+
+  std::optional<Runtime> runtime;
+  std::optional<Module> dll;
+};
+
+TEST_F(Host, PassesScalarsOfEveryWidth) {
+  EXPECT_EQ(get<int(int, int)>("add")(40, 2).value(), 42);
+  const auto sum = get<Int64(std::int8_t, std::uint8_t, std::int16_t, std::uint16_t, std::int32_t, std::uint32_t, Int64, UInt64)>("sum8");
+  EXPECT_EQ(sum(-1, 255, -300, 65535, -70000, 4000000000u, -5, 6).value(), -1 + 255 - 300 + 65535 - 70000 + 4000000000LL - 5 + 6);
+  EXPECT_EQ(get<double(int, double, float, int, double, float)>("mix")(1, 2.5, 3.25f, 4, 5.125, 6.0f).value(), 21.875);
+  EXPECT_EQ(get<float(float)>("half")(3.0f).value(), 1.5f);
+  EXPECT_EQ(get<bool(bool)>("negate")(false).value(), true);
+}
+
+TEST_F(Host, PassesAggregatesAsWin64Does) {
+  EXPECT_EQ(get<One(One)>("one")({41}).value().c, 42);
+  EXPECT_EQ(get<Two(Two)>("two")({41}).value().a, 42);
+  const Eight swapped = get<Eight(Eight)>("eight")({1.0f, 2.0f}).value();
+  EXPECT_EQ(swapped.x, 2.0f);
+  EXPECT_EQ(swapped.y, 1.0f);
+  const Twelve more = get<Twelve(Twelve, int)>("twelve")({1, 2, 3}, 10).value();
+  EXPECT_EQ(more.a + 100 * more.b + 10000 * more.c, 11 + 1200 + 130000);
+  const Sixteen scaled = get<Sixteen(Sixteen)>("sixteen")({1.5, 2.5}).value();
+  EXPECT_EQ(scaled.x, 3.0);
+  EXPECT_EQ(scaled.y, 7.5);
+  EXPECT_EQ(get<int(Three)>("three")({{1, 2, 3}}).value(), 6);
+}
+
+TEST_F(Host, CallsVariadicFunctions) {
+  auto ints = dll->variadic<int(int)>("sum_ints");
+  ASSERT_TRUE(ints);
+  EXPECT_EQ((*ints)(6, 1, 2, 3, 4, 5, 6).value(), 21);
+  auto doubles = dll->variadic<double(int)>("sum_doubles");
+  ASSERT_TRUE(doubles);
+  EXPECT_EQ((*doubles)(5, 0.5, 1.5, 2.5, 3.5, 4.5).value(), 12.5);
+}
+
+TEST_F(Host, FindsVariablesAndFunctionsByAddress) {
+  auto variable = dll->symbol("variable");
+  ASSERT_TRUE(variable);
+  EXPECT_EQ(*static_cast<int*>(*variable), 1234);
+  auto add = dll->symbol("add");
+  ASSERT_TRUE(add);
+  EXPECT_EQ(runtime->function_at<int(int, int)>(*add)(1, 2).value(), 3);
+}
+
+TEST_F(Host, GuestCallsHostFunctions) {
+  auto callback = runtime->callback<int(int, void*)>([](int value, void* context) {
+    *static_cast<int*>(context) += value;
+    return 2 * value;
+  });
+  ASSERT_TRUE(callback);
+  int seen = 1;
+  EXPECT_EQ(get<int(void*, int, void*)>("call_back")(callback->address(), 20, &seen).value(), 41);
+  EXPECT_EQ(seen, 21);
+  auto mixed = runtime->callback<double(int, double, float, Eight, Twelve, double)>(
+      [](int a, double b, float c, Eight d, Twelve e, double f) { return a + b + double{c} + double{d.x} + double{d.y} + e.a + e.b + e.c + f; });
+  ASSERT_TRUE(mixed);
+  EXPECT_EQ(get<double(void*)>("call_back_mixed")(mixed->address()).value(), 1 + 2.25 + 3.5 + 4.0 + 60 + 4.75);
+  auto structs = runtime->callback<Twelve(Twelve)>([](Twelve t) { return Twelve{t.c, t.b, t.a}; });
+  ASSERT_TRUE(structs);
+  EXPECT_EQ(get<int(void*)>("call_back_struct")(structs->address()).value(), 30201);
+}
+
+TEST_F(Host, CallbacksNestWithGuestCalls) {
+  const auto call_back = get<int(void*, int, void*)>("call_back");
+  std::optional<Callback> callback;
+  auto made = runtime->callback<int(int, void*)>([&](int depth, void*) {
+    return depth == 0 ? 0 : call_back(callback->address(), depth - 1, nullptr).value() + 1;
+  });
+  ASSERT_TRUE(made);
+  callback.emplace(std::move(*made));
+  EXPECT_EQ(call_back(callback->address(), 50, nullptr).value(), 101);
+}
+
+TEST_F(Host, ACallbackThatThrowsGivesZero) {
+  auto callback = runtime->callback<int(int, void*)>([](int, void*) -> int { throw std::runtime_error("no"); });
+  ASSERT_TRUE(callback);
+  EXPECT_EQ(get<int(void*, int, void*)>("call_back")(callback->address(), 20, nullptr).value(), 1);
+}
+
+TEST_F(Host, ProvidesExportsToGuests) {
+  ASSERT_TRUE((runtime->provide<int(int)>("host.dll", "host_double", [](int n) { return 2 * n; })));
+  auto imports = runtime->load("imports.dll");
+  ASSERT_TRUE(imports) << imports.error().message();
+  EXPECT_EQ(imports->function<int(int)>("use")->operator()(20).value(), 41);
+  EXPECT_EQ(get<int(const char*, const char*, int)>("call_export")("host", "host_double", 4).value(), 8);
+}
+
+TEST_F(Host, AttachesHostThreadsOnFirstUseAndRunsThemDown) {
+  const auto per_thread = get<int*()>("per_thread");
+  const int before_attach = get<int()>("attached")().value();
+  const int before_detach = get<int()>("detached")().value();
+  *per_thread().value() = 1;
+  std::vector<std::thread> threads;
+  std::atomic<int> fresh{0};
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      int* mine = per_thread().value();
+      if (*mine == 40) ++fresh;
+      *mine = 2;
+      if (per_thread().value() != mine) fresh = -100;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(fresh, 8);
+  EXPECT_EQ(*per_thread().value(), 1);
+  EXPECT_EQ(get<int()>("attached")().value() - before_attach, 8);
+  EXPECT_EQ(get<int()>("detached")().value() - before_detach, 8);
+  EXPECT_EQ(runtime->statistics().threads, 1u);
+}
+
+TEST_F(Host, GuestThreadsLeaveNothingBehind) {
+  const auto run_threads = get<int(int)>("run_threads");
+  EXPECT_EQ(run_threads(10).value(), 10);
+  const Statistics before = runtime->statistics();
+  EXPECT_EQ(run_threads(200).value(), 200);
+  const Statistics after = runtime->statistics();
+  EXPECT_EQ(after.threads, before.threads);
+  EXPECT_EQ(after.handles, before.handles);
+  EXPECT_LE(after.allocations, before.allocations + 2);  // a stack or two more in the pool
+}
+
+TEST_F(Host, ExitProcessEndsTheGuestNotTheHost) {
+  const auto add = get<int(int, int)>("add");
+  auto result = get<void(unsigned)>("exit_process")(77);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, ErrorKind::guest_ended);
+  EXPECT_EQ(result.error().status, 77u);
+  auto again = add(1, 2);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind, ErrorKind::guest_ended);
+  std::thread([&] {
+    EXPECT_FALSE(runtime->load("guest.dll"));
+  }).join();
+}
+
+TEST_F(Host, ExitProcessInsideACallbackReturnsThroughEachHostFrame) {
+  std::vector<std::string> log;
+  struct Witness {
+    std::vector<std::string>& log;
+    ~Witness() { log.push_back("host frame unwound"); }
+  };
+  const auto exit_process = get<void(unsigned)>("exit_process");
+  auto callback = runtime->callback<int(int, void*)>([&](int, void*) {
+    const Witness witness{log};
+    log.push_back(exit_process(5) ? "came back" : "inner call failed");
+    return 0;
+  });
+  ASSERT_TRUE(callback);
+  EXPECT_FALSE(get<int(void*, int, void*)>("call_back")(callback->address(), 0, nullptr));
+  EXPECT_EQ(log, (std::vector<std::string>{"inner call failed", "host frame unwound"}));
+}
+
+TEST_F(Host, ExitProcessStopsThreadsInGuestCode) {
+  static long counter = 0;
+  ASSERT_EQ(get<int(void*)>("start_spinner")(&counter).value(), 1);
+  while (__atomic_load_n(&counter, __ATOMIC_RELAXED) == 0) std::this_thread::yield();
+  EXPECT_FALSE(get<void(unsigned)>("exit_process")(0));
+  const long frozen = __atomic_load_n(&counter, __ATOMIC_RELAXED);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(__atomic_load_n(&counter, __ATOMIC_RELAXED), frozen);
+}
+
+TEST_F(Host, ExitThreadEndsTheCallOnly) {
+  std::thread([&] {
+    auto result = get<void(unsigned)>("exit_thread")(3);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().kind, ErrorKind::guest_ended);
+  }).join();
+  EXPECT_EQ(get<int(int, int)>("add")(1, 2).value(), 3);
+}
+
+TEST_F(Host, TheHostStandsForTheProgram) {
+  char name[512] = {};
+  EXPECT_GT(get<int(char*, int)>("module_name")(name, sizeof name).value(), 0);
+  EXPECT_NE(std::string(name).find("host_test"), std::string::npos) << name;
+}
+
+TEST_F(Host, OneRuntimeAtATime) {
+  auto second = Runtime::start({});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, ErrorKind::invalid);
+}
+
+TEST_F(Host, TheChildOfAForkGoesOnAlone) {
+  const auto add = get<int(int, int)>("add");
+  std::thread attached([&] { EXPECT_EQ(add(1, 1).value(), 2); });
+  attached.join();
+  const pid_t child = fork();
+  if (child == 0) _exit(add(20, 22).value_or(1));
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 42);
+}
+
+// ---- what goes wrong leaves nothing behind -------------------------------------------------------------------
+
+class BadInput : public Host {
+ protected:
+  /// Loads something that must fail, and checks that all counts are what they were.
+  Error refused(const std::string& name) {
+    const Statistics before = runtime->statistics();
+    auto loaded = runtime->load(name);
+    EXPECT_FALSE(loaded);
+    const Statistics after = runtime->statistics();
+    EXPECT_EQ(after.modules, before.modules);
+    EXPECT_EQ(after.handles, before.handles);
+    EXPECT_EQ(after.allocations, before.allocations);
+    EXPECT_EQ(get<int(int, int)>("add")(40, 2).value(), 42);
+    return loaded ? Error{} : loaded.error();
+  }
+
+  std::string write(const std::string& name, const std::string& content) {
+    const std::string path = ::testing::TempDir() + name;
+    std::ofstream(path, std::ios::binary) << content;
+    return path;
+  }
+};
+
+TEST_F(BadInput, MissingDll) {
+  const Error error = refused("no_such.dll");
+  EXPECT_EQ(error.kind, ErrorKind::not_found);
+  EXPECT_NE(error.message().find("no_such.dll"), std::string::npos) << error.message();
+  EXPECT_NE(error.message().find(kFolder), std::string::npos) << error.message();
+}
+
+TEST_F(BadInput, NotPe) {
+  EXPECT_EQ(refused(write("text.dll", "this is no program")).kind, ErrorKind::not_pe);
+  EXPECT_EQ(refused(write("empty.dll", "")).kind, ErrorKind::not_pe);
+  EXPECT_EQ(refused("/proc/self/exe.").kind, ErrorKind::not_pe);
+}
+
+TEST_F(BadInput, Truncated) {
+  std::ifstream in(kFolder + "/guest.dll", std::ios::binary);
+  const std::string whole((std::istreambuf_iterator<char>(in)), {});
+  for (const std::size_t size : {64u, 256u, 700u, 1500u}) {
+    const Error error = refused(write("cut.dll", whole.substr(0, size)));
+    EXPECT_TRUE(error.kind == ErrorKind::malformed || error.kind == ErrorKind::not_pe) << size << ": " << error.message();
+    EXPECT_TRUE(error.offset.has_value() || error.rva.has_value()) << error.message();
+  }
+}
+
+TEST_F(BadInput, DllMainRefuses) {
+  const Error error = refused("refuses.dll");
+  EXPECT_EQ(error.kind, ErrorKind::refused);
+  EXPECT_NE(error.message().find("refuses.dll"), std::string::npos) << error.message();
+  EXPECT_TRUE(error.rva.has_value());
+}
+
+TEST_F(BadInput, MissingImport) {
+  ASSERT_TRUE((runtime->provide<int(int)>("host.dll", "host_double", [](int n) { return n; })));
+  const Error error = refused("missing.dll");
+  EXPECT_EQ(error.kind, ErrorKind::missing_export);
+  EXPECT_NE(error.message().find("host_missing"), std::string::npos) << error.message();
+  EXPECT_NE(error.message().find("missing.dll"), std::string::npos) << error.message();
+}
+
+TEST_F(BadInput, MissingExport) {
+  auto function = dll->function<int()>("no_such_function");
+  ASSERT_FALSE(function);
+  EXPECT_EQ(function.error().kind, ErrorKind::missing_export);
+  EXPECT_NE(function.error().message().find("no_such_function"), std::string::npos);
+}
+
+TEST(Runtimes, FollowEachOther) {
+  for (int i = 0; i < 3; ++i) {
+    auto runtime = Runtime::start({.dll_path = {kFolder}});
+    ASSERT_TRUE(runtime) << runtime.error().message();
+    auto dll = runtime->load("guest.dll");
+    ASSERT_TRUE(dll) << dll.error().message();
+    auto add = dll->function<int(int, int)>("add");
+    ASSERT_TRUE(add);
+    EXPECT_EQ((*add)(i, 1).value(), i + 1);
+  }
+}
+
+TEST(Runtimes, LoadAndUnloadWithoutGrowth) {
+  auto runtime = Runtime::start({.dll_path = {kFolder}});
+  ASSERT_TRUE(runtime);
+  { auto warm = runtime->load("guest.dll"); }
+  const Statistics before = runtime->statistics();
+  for (int i = 0; i < 100; ++i) {
+    auto dll = runtime->load("guest.dll");
+    ASSERT_TRUE(dll);
+    EXPECT_EQ(*dll->function<int*()>("per_thread")->operator()().value(), 40);
+  }
+  const Statistics after = runtime->statistics();
+  EXPECT_EQ(after.modules, before.modules);
+  EXPECT_EQ(after.allocations, before.allocations);
+}
+
+}  // namespace
+}  // namespace bobbin
