@@ -30,7 +30,6 @@ struct Settings {
 
 [[nodiscard]] int run_program(Settings& settings, const std::vector<std::string>& arguments);
 [[nodiscard]] int call_function(Settings& settings);
-[[nodiscard]] int inspect_file(const Settings& settings);
 [[nodiscard]] int diagnose_file(const Settings& settings);
 
 }  // namespace bobbin::tools

@@ -11,6 +11,7 @@
 #include <bobbin/bobbin.hpp>
 
 #include "command.hpp"
+#include "inspect.hpp"
 
 namespace bobbin::tools {
 
@@ -100,7 +101,7 @@ int main(int argc, char** argv) {
   settings.colour = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == nullptr;
   if (run->parsed()) return run_program(settings, run->remaining());
   if (call->parsed()) return call_function(settings);
-  if (inspect->parsed()) return inspect_file(settings);
+  if (inspect->parsed()) return run_inspect(settings.file, settings.json, settings.colour);
   return diagnose_file(settings);
 }
 

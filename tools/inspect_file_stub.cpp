@@ -1,2 +1,0 @@
-#include "command.hpp"
-namespace bobbin::tools { int inspect_file(const Settings&) { return 125; } }
