@@ -1,5 +1,7 @@
 #include "sync/critical_section.hpp"
 
+#include <array>
+#include <cstddef>
 #include <immintrin.h>
 #include <algorithm>
 
@@ -58,7 +60,10 @@ void become_owner(RTL_CRITICAL_SECTION& cs, abi::HANDLE self) {
 }  // namespace
 
 void initialize(RTL_CRITICAL_SECTION& cs, std::uint32_t spin_count) noexcept {
-  cs.DebugInfo = reinterpret_cast<abi::PVOID>(~std::uintptr_t{0});  // none kept, as Windows says it
+  // Windows keeps debug information for sections that ask for it, and -1 otherwise. C runtimes (Wine's) write a
+  // name into it without looking, so every section points to one scratch block, which nobody reads.
+  static constinit std::array<std::byte, 64> scratch{};
+  cs.DebugInfo = scratch.data();
   cs.LockCount = section::kFree;
   cs.RecursionCount = 0;
   cs.OwningThread = nullptr;

@@ -121,6 +121,9 @@ PVOID RtlVirtualUnwind(DWORD, DWORD64, DWORD64, RUNTIME_FUNCTION*, CONTEXT*, PVO
   return nullptr;
 }
 
+/// The handler of __try blocks; nobody dispatches to it yet. 1 is ExceptionContinueSearch.
+int __C_specific_handler(EXCEPTION_RECORD*, PVOID, CONTEXT*, PVOID) { return 1; }
+
 constexpr std::uint16_t kBoth = kKernel32 | kNtdll;
 
 const Export kExports[] = {
@@ -132,6 +135,7 @@ const Export kExports[] = {
     PARTIAL(kBoth, RtlUnwind, "serves longjmp only, and runs no handlers on its way"),
     PARTIAL(kBoth, RtlUnwindEx, "serves longjmp only, and runs no handlers on its way"),
     PARTIAL(kBoth, RtlVirtualUnwind, "ends the guest: unwinding comes later"),
+    PARTIAL(kBoth, __C_specific_handler, "finds no handler: dispatch comes later"),
 };
 
 }  // namespace
