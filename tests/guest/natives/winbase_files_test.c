@@ -1,0 +1,52 @@
+// Moving, copying, linking, information classes.
+#include "check.h"
+
+typedef LONG(WINAPI* QueryFile)(HANDLE, void*, void*, ULONG, ULONG);
+
+static BOOL fails_with(BOOL result, DWORD error) { return !result && GetLastError() == error; }
+
+static void test_names(void) {
+  HANDLE file = CreateFileA("a", GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
+  DWORD count;
+  CHECK(WriteFile(file, "four", 4, &count, NULL));
+  CHECK(fails_with(MoveFileA("a", "b"), ERROR_SHARING_VIOLATION));
+  CHECK(CloseHandle(file));
+  CHECK(MoveFileA("a", "b") && MoveFileW(L"b", L"a"));
+  CHECK(CopyFileA("a", "b", TRUE) && fails_with(CopyFileA("a", "b", TRUE), ERROR_FILE_EXISTS));
+  CHECK(CopyFileW(L"a", L"b", FALSE) && CopyFileExW(L"a", L"c", NULL, NULL, NULL, 0));
+  CHECK(fails_with(MoveFileExA("a", "b", 0), ERROR_ALREADY_EXISTS));
+  CHECK(MoveFileExA("c", "b", MOVEFILE_REPLACE_EXISTING) && MoveFileExW(L"b", L"B", 0));
+  CHECK(CreateHardLinkA("h1", "a", NULL) && CreateHardLinkW(L"h2", L"a", NULL));
+  CHECK(DeleteFileA("h2") && CopyFileA("a", "h2", TRUE) && ReplaceFileW(L"h1", L"h2", NULL, 0, NULL, NULL));
+  CHECK(DeleteFileA("h1") && DeleteFileA("b"));
+}
+
+static void test_classes(void) {
+  HANDLE file = CreateFileA("a", GENERIC_READ | GENERIC_WRITE | DELETE, 7, NULL, OPEN_EXISTING, 0, NULL);
+  FILE_BASIC_INFO basic;
+  FILE_STANDARD_INFO standard;
+  FILE_END_OF_FILE_INFO end = {{{2, 0}}};
+  FILE_DISPOSITION_INFO gone = {TRUE};
+  LONGLONG status[2];
+  QueryFile query = (QueryFile)(void*)GetProcAddress(GetModuleHandleA("ntdll"), "NtQueryInformationFile");
+  CHECK(GetFileInformationByHandleEx(file, FileBasicInfo, &basic, sizeof basic) && basic.LastWriteTime.QuadPart != 0);
+  CHECK(SetFileInformationByHandle(file, FileEndOfFileInfo, &end, sizeof end));
+  CHECK(GetFileInformationByHandleEx(file, FileStandardInfo, &standard, sizeof standard) &&
+        standard.EndOfFile.QuadPart == 2);
+  CHECK(query(file, status, &standard, sizeof standard, 5) == 0 && standard.EndOfFile.QuadPart == 2);
+  CHECK(CancelIo(file) && fails_with(CancelIoEx(file, NULL), ERROR_NOT_FOUND));
+  CHECK(SetFileInformationByHandle(file, FileDispositionInfo, &gone, sizeof gone) && CloseHandle(file));
+  CHECK(GetFileAttributesA("a") == INVALID_FILE_ATTRIBUTES);
+  CHECK(SetHandleCount(20) == 20);
+}
+
+int main(void) {
+  char folder[MAX_PATH], name[32];
+  CHECK(GetTempPathA(MAX_PATH, folder) != 0 && SetCurrentDirectoryA(folder));
+  snprintf(name, sizeof name, "bobbin-winbase-%lu", GetCurrentProcessId());
+  CHECK(CreateDirectoryA(name, NULL) && SetCurrentDirectoryA(name));
+  test_names();
+  test_classes();
+  CHECK(SetCurrentDirectoryA("..") && RemoveDirectoryA(name));
+  return DONE();
+}
