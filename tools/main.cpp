@@ -68,7 +68,7 @@ int main(int argc, char** argv) {
 
   CLI::App* run = app.add_subcommand("run", "Run a Windows program");
   run->add_option("PROGRAM", settings.file, "The program (PE32+ for x86-64)")->required();
-  run->add_option("ARGS", settings.arguments, "Its arguments");
+  // No positional for ARGS: it would take those without a dash away from what remaining() holds, in order.
   run->prefix_command();
   add_runtime_options(*run, settings);
 
