@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "process/process.hpp"
+#include "win32/ctrl_events.hpp"
 #include "win32/io_support.hpp"
 #include "win32/natives.hpp"
 
@@ -198,11 +199,14 @@ BOOL VerifyConsoleIoHandle(HANDLE handle) {
   return file ? TRUE : failed(file.error());
 }
 
+bool is_command() { return !services().process.options().child_command.empty(); }
+
 /// Ctrl-C is SIGINT. NULL, TRUE ignores it, and so do children started then, on both systems.
 BOOL ignore_ctrl_c(bool ignore) {
   // In a library the signal's disposition is the host program's own affair.
-  if (services().process.options().child_command.empty()) return failed_with(ERROR_NOT_SUPPORTED);
+  if (!is_command()) return failed_with(ERROR_NOT_SUPPORTED);
   signal(SIGINT, ignore ? SIG_IGN : SIG_DFL);
+  if (!ignore && !console().handlers().empty()) deliver_ctrl_events();
   return TRUE;
 }
 
@@ -210,6 +214,16 @@ BOOL SetConsoleCtrlHandler(LPVOID handler, BOOL add) {
   if (handler == nullptr) return ignore_ctrl_c(add != FALSE);
   if (add == FALSE) return console().remove_handler(handler) ? TRUE : failed_with(ERROR_INVALID_PARAMETER);
   console().add_handler(handler);
+  // In a library Ctrl-C is the host program's own affair.
+  if (is_command()) deliver_ctrl_events();
+  return TRUE;
+}
+
+/// Sends Ctrl-C to ourselves: there is no process group that is Windows' alone.
+BOOL GenerateConsoleCtrlEvent(DWORD event, DWORD group) {
+  if (event > CTRL_BREAK_EVENT) return failed_with(ERROR_INVALID_PARAMETER);
+  if (group != 0 || !is_command()) return failed_with(ERROR_NOT_SUPPORTED);
+  raise(event == CTRL_C_EVENT ? SIGINT : SIGQUIT);
   return TRUE;
 }
 
@@ -218,6 +232,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, AttachConsole),
     NATIVE(kKernel32, FlushConsoleInputBuffer),
     NATIVE(kKernel32, FreeConsole),
+    NATIVE(kKernel32, GenerateConsoleCtrlEvent),
     NATIVE(kKernel32, GetConsoleCP),
     NATIVE(kKernel32, GetConsoleMode),
     NATIVE(kKernel32, GetConsoleOutputCP),
@@ -233,8 +248,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, ReadConsoleInputW),
     NATIVE(kKernel32, ReadConsoleW),
     NATIVE(kKernel32, SetConsoleCP),
-    PARTIAL(kKernel32, SetConsoleCtrlHandler,
-            "remembers handlers, but Ctrl-C ends the program without asking them"),
+    NATIVE(kKernel32, SetConsoleCtrlHandler),
     NATIVE(kKernel32, SetConsoleMode),
     NATIVE(kKernel32, SetConsoleOutputCP),
     NATIVE(kKernel32, SetConsoleTextAttribute),
