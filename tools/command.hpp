@@ -28,7 +28,8 @@ struct Settings {
 /// Prints an error and says which exit code it is.
 [[nodiscard]] int report(const Error& error);
 
-[[nodiscard]] int run_program(Settings& settings, const std::vector<std::string>& arguments);
+/// `words`: the program and its arguments.
+[[nodiscard]] int run_program(Settings& settings, const std::vector<std::string>& words);
 [[nodiscard]] int call_function(Settings& settings);
 [[nodiscard]] int diagnose_file(const Settings& settings);
 

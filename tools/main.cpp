@@ -34,17 +34,21 @@ namespace {
 /// Options that `run`, `call` and `doctor` share.
 void add_runtime_options(CLI::App& command, Settings& settings) {
   command.add_option("-L,--dll-path", settings.options.dll_path, "Search this folder for DLLs too (repeatable)")
-      ->type_name("FOLDER");
+      ->type_name("FOLDER")
+      ->allow_extra_args(false);
   command.add_option("--system", settings.options.system_folder, "Folder of the C runtime DLLs")->type_name("FOLDER");
   command.add_option("-e,--env", settings.environment, "Set NAME=VALUE for the guest, or remove NAME (repeatable)")
-      ->type_name("NAME[=VALUE]");
+      ->type_name("NAME[=VALUE]")
+      ->allow_extra_args(false);
   command.add_flag("--clear-env", settings.clear_environment, "Start from an empty environment");
   command.add_option("--windows", settings.generation, "Windows generation: nt52, vista, win10 or win11")
       ->check(CLI::IsMember({"nt52", "vista", "win10", "win11"}));
   command.add_option("--drive", settings.drives, "Map a drive letter: C=/srv/windows (repeatable; Z: is /)")
-      ->type_name("LETTER=FOLDER");
+      ->type_name("LETTER=FOLDER")
+      ->allow_extra_args(false);
   command.add_option("--trace", settings.trace, "Say what happens: loader, tls, thread, exit, sync (comma separated)")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command.add_option("--cache", settings.options.cache_folder, "Folder for page-aligned copies of images, - for none")
       ->type_name("FOLDER");
 }
@@ -66,9 +70,8 @@ int main(int argc, char** argv) {
              "that is not found.");
   Settings settings;
 
-  CLI::App* run = app.add_subcommand("run", "Run a Windows program");
-  run->add_option("PROGRAM", settings.file, "The program (PE32+ for x86-64)")->required();
-  // No positional for ARGS: it would take those without a dash away from what remaining() holds, in order.
+  CLI::App* run = app.add_subcommand("run", "Run a Windows program: run [OPTIONS] PROGRAM.exe [ARGS...]");
+  // The first word that is no option of ours is the program; all that follows is the program's own.
   run->prefix_command();
   add_runtime_options(*run, settings);
 
@@ -99,7 +102,7 @@ int main(int argc, char** argv) {
     return 125;
   }
   settings.colour = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == nullptr;
-  if (run->parsed()) return run_program(settings, run->remaining());
+  if (run->parsed()) return run_program(settings, run->remaining());  // the program and its arguments
   if (call->parsed()) return call_function(settings);
   if (inspect->parsed()) return run_inspect(settings.file, settings.json, settings.colour);
   return diagnose_file(settings);

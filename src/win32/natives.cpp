@@ -40,6 +40,7 @@ std::span<const std::span<const Export>> all_natives() {
       winbase_memory_natives(),
       winbase_messages_natives(),
       winbase_strings_natives(),
+      wincrypt_natives(),
       winedbg_natives(),
       winnls_natives(),
       winternl_strings_natives(),

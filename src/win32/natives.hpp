@@ -41,6 +41,7 @@ std::span<const Export> utilapiset_natives();
 std::span<const Export> winbase_memory_natives();
 std::span<const Export> winbase_messages_natives();
 std::span<const Export> winbase_strings_natives();
+std::span<const Export> wincrypt_natives();
 std::span<const Export> winedbg_natives();
 std::span<const Export> winnls_natives();
 std::span<const Export> winternl_strings_natives();
