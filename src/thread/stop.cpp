@@ -67,7 +67,7 @@ void serve_in_handler(Thread& thread, ucontext_t& context) noexcept {
 
 void on_stop_signal(int, siginfo_t*, void* raw) {
   const int saved = errno;
-  if (Thread* thread = current_or_null(); thread != nullptr) {
+  if (Thread* thread = current_in_handler(); thread != nullptr) {
     StopAccess::answer(*thread);
     if (thread->where.load(std::memory_order_relaxed) == Where::guest) {
       serve_in_handler(*thread, *static_cast<ucontext_t*>(raw));
@@ -80,16 +80,28 @@ void on_stop_signal(int, siginfo_t*, void* raw) {
 
 void serve_requests(Place& place) {
   auto& thread = static_cast<Thread&>(place);
-  StopAccess::stand_still(thread);
-  if ((thread.requests.load() & kLeave) != 0 && place.gate != nullptr) {
-    place.where.store(Where::host, std::memory_order_relaxed);
-    arch::bobbin_gate_leave(place.gate);
-  }
-  if (auto next = StopAccess::take_next_context(thread)) {
-    const abi::CONTEXT context = *next;
-    next.reset();
-    arch::bobbin_restore_context(&context);
-  }
+  abi::CONTEXT next;
+  bool elsewhere = false;
+  do {
+    // Meanwhile the thread counts as in a native: its registers are ours, and a signal only tells it to look.
+    place.where.store(Where::native, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    StopAccess::stand_still(thread);
+    if ((thread.requests.load() & kLeave) != 0 && place.gate != nullptr) {
+      place.where.store(Where::host, std::memory_order_relaxed);
+      arch::bobbin_gate_leave(place.gate);
+    }
+    if (const auto context = StopAccess::take_next_context(thread)) {
+      next = *context;
+      elsewhere = true;
+    }
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    place.where.store(Where::guest, std::memory_order_relaxed);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    // kLeave without a gate stays: there is nothing to leave.
+  } while ((thread.requests.load() & kSuspend) != 0 ||
+           ((thread.requests.load() & kLeave) != 0 && place.gate != nullptr));
+  if (elsewhere) arch::bobbin_restore_context(&next);
 }
 
 void install_stop_signal() noexcept {

@@ -5,6 +5,11 @@
 
 namespace bobbin::thread {
 
+class Thread;
+
+/// current_or_null() for the handler: changes nothing.
+[[nodiscard]] Thread* current_in_handler() noexcept;
+
 /// Installs the handler, once per process. The signal is SIGRTMAX - 3; a host must leave it to us.
 void install_stop_signal() noexcept;
 /// Lets the calling thread receive it, whatever mask its host gave it.

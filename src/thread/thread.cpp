@@ -17,7 +17,22 @@ namespace bobbin::thread {
 
 constinit thread_local Thread* t_current = nullptr;
 
-Thread* current_or_null() noexcept { return t_current; }
+Thread* current_or_null() noexcept {
+  // A Runtime that has ended took the TEBs of all threads, but cannot reach their thread-local variables.
+  if (t_current != nullptr && t_current->teb_or_null() == nullptr) [[unlikely]] {
+    std::exchange(t_current, nullptr)->release_reference();
+    arch::set_gs_base(nullptr);
+  }
+  return t_current;
+}
+
+Thread* current_in_handler() noexcept {
+  return t_current != nullptr && t_current->teb_or_null() != nullptr ? t_current : nullptr;
+}
+
+void run_down_attached(void*) noexcept {
+  if (Thread* thread = current_or_null(); thread != nullptr) thread->owner_->detach_current();
+}
 
 namespace {
 
@@ -35,11 +50,9 @@ void set_windows_floating_point() {
 /// Runs attached threads down when the host ends them.
 pthread_key_t g_exit_key;
 
-void set_exit_key(Threads* owner) {
-  static const bool made = [] {
-    return pthread_key_create(&g_exit_key, [](void* threads) { static_cast<Threads*>(threads)->detach_current(); }) == 0;
-  }();
-  if (made) pthread_setspecific(g_exit_key, owner);
+void set_exit_key() {
+  static const bool made = pthread_key_create(&g_exit_key, &run_down_attached) == 0;
+  if (made) pthread_setspecific(g_exit_key, &g_exit_key);  // any value that is not NULL
 }
 
 void set_stack(abi::TEB& teb, void* low, void* limit, void* high) {
@@ -55,7 +68,23 @@ Threads::Threads(tls::Engine& engine, memory::AddressSpace& space, abi::PEB& peb
   install_stop_signal();
 }
 
-Threads::~Threads() { stacks_.drain(); }
+Threads::~Threads() {
+  stacks_.drain();
+  for (;;) {
+    Ref<Thread> thread;
+    {
+      const std::scoped_lock lock(mutex_);
+      if (alive_.empty() && busy_.load() == 0) return;
+      if (!alive_.empty()) thread = Ref<Thread>(alive_.back());
+    }
+    auto expected = Thread::Ending::none;
+    if (!thread || !thread->ending_.compare_exchange_strong(expected, Thread::Ending::by_owner)) {
+      sched_yield();  // it is about to leave the list by itself
+    } else {
+      retire(*thread, thread->exit_code_pending());
+    }
+  }
+}
 
 // ---- birth -----------------------------------------------------------------------------------------------
 
@@ -74,9 +103,8 @@ Result<Thread*> Threads::make_thread() {
   teb.Self = &teb;
   teb.ProcessEnvironmentBlock = &peb_;
   teb.BobbinThread = static_cast<Place*>(thread);
-  teb.StaticUnicodeString = {.Length = 0,
-                             .MaximumLength = sizeof teb.StaticUnicodeBuffer,
-                             .Buffer = teb.StaticUnicodeBuffer};
+  teb.StaticUnicodeString = {
+      .Length = 0, .MaximumLength = sizeof teb.StaticUnicodeBuffer, .Buffer = teb.StaticUnicodeBuffer};
   const std::scoped_lock lock(mutex_);
   thread->waiter_.thread_id = next_id_ += 4;
   teb.UniqueProcess = reinterpret_cast<void*>(static_cast<std::uintptr_t>(os::process_id()));
@@ -103,6 +131,7 @@ Result<Ref<Thread>> Threads::create(CreateOptions options) {
   auto thread = Ref<Thread>::adopt(*made);
   thread->stack_ = *stack;
   thread->routine_ = options.routine;
+  thread->guest_rip = thread->start_address();  // what GetThreadContext shows until it runs
   thread->parameter_ = options.parameter;
   thread->host_routine_ = std::move(options.host_routine);
   if (options.suspended) {
@@ -115,8 +144,10 @@ Result<Ref<Thread>> Threads::create(CreateOptions options) {
 Result<void> Threads::start(Thread& thread) {
   thread.add_reference();  // the running thread's own
   const Stack stack = thread.stack_;
+  ++busy_;
   auto started = os::start_thread(stack.usable(), stack.usable_size(), &Threads::host_main, &thread);
   if (started) return {};
+  --busy_;
   abandon(thread);
   thread.release_reference();
   return propagate(started);
@@ -140,6 +171,7 @@ void Threads::host_main(void* raw) {
   const Stack stack = thread->stack_;
   thread = {};
   owner.stacks_.give_back_after(stack, os::current_host_thread());
+  --owner.busy_;
 }
 
 void Threads::guest_main(Thread& thread) {
@@ -149,7 +181,8 @@ void Threads::guest_main(Thread& thread) {
     return retire(thread, thread.exit_code_pending());
   }
   if (stopping()) return retire(thread, thread.exit_code_pending());
-  if (auto born = give_birth(thread); !born) return retire(thread, born.error().status);
+  if (auto born = give_birth(thread); !born)
+    return retire(thread, thread.exit_code_pending(born.error().status));
   set_windows_floating_point();
   std::uint32_t code = 0;
   auto run = [&] {
@@ -163,7 +196,7 @@ void Threads::guest_main(Thread& thread) {
   };
   if (inside_gate(thread, run)) {
     run_down(thread, code);
-    if (thread.pending_code_ != kStillActive) code = thread.pending_code_;
+    code = thread.exit_code_pending(code);
   } else {
     code = thread.exit_code_pending();
   }
@@ -179,7 +212,7 @@ Result<void> Threads::attach_storage(Thread& thread) { return engine_.attach_thr
 // ---- attached threads ------------------------------------------------------------------------------------
 
 Result<Thread*> Threads::attach_current() {
-  if (t_current != nullptr) return t_current;
+  if (Thread* attached = current_or_null(); attached != nullptr) return attached;
   if (stopping()) {
     return fail({.kind = ErrorKind::guest_ended,
                  .status = abi::STATUS_PROCESS_IS_TERMINATING,
@@ -202,7 +235,7 @@ Result<Thread*> Threads::attach_current() {
   thread->host_id_ = os::host_thread_id();
   t_current = thread.get();
   arch::set_gs_base(&thread->teb());
-  set_exit_key(this);
+  set_exit_key();
   if (auto born = give_birth(*thread); !born) {
     retire(*thread, born.error().status);
     thread->release_reference();
@@ -212,11 +245,16 @@ Result<Thread*> Threads::attach_current() {
 }
 
 void Threads::detach_current() noexcept {
-  Thread* thread = t_current;
+  Thread* thread = current_or_null();
   if (thread == nullptr || !thread->attached_by_host()) return;
-  if (!thread->terminated_) run_down(*thread, 0);
-  retire(*thread, thread->exit_code_pending());
-  thread->release_reference();
+  ++busy_;
+  auto expected = Thread::Ending::none;
+  if (thread->ending_.compare_exchange_strong(expected, Thread::Ending::by_itself)) {
+    if (!thread->terminated_) run_down(*thread, 0);
+    retire(*thread, thread->exit_code_pending());
+    thread->release_reference();
+  }
+  --busy_;
 }
 
 void Threads::run_on_main_stack(std::size_t stack_size, const std::function<void()>& body) {
@@ -256,13 +294,16 @@ void Threads::retire(Thread& thread, std::uint32_t code) noexcept {
   engine_.detach_thread(*thread.record_);
   sync::Mutex::abandon_all(thread.waiter_);
   tls::ThreadRecord* record = nullptr;
+  bool last = false;
   {
     const std::scoped_lock lock(mutex_);
-    record = std::exchange(thread.record_, nullptr);
+    record = thread.record_.exchange(nullptr);
+    thread.host_id_ = 0;  // under the lock: whoever signals it does so while the host thread still exists
     if (const auto at = std::ranges::find(alive_, &thread); at != alive_.end()) {
       *at = alive_.back();
       alive_.pop_back();
     }
+    last = alive_.empty();
   }
   if (t_current == &thread) {
     t_current = nullptr;
@@ -270,13 +311,13 @@ void Threads::retire(Thread& thread, std::uint32_t code) noexcept {
   }
   engine_.destroy_thread(record);
   publish_end(thread, code);
+  if (last && observer_ != nullptr && !stopping()) observer_->no_thread_is_left(code);
   thread.release_reference();  // the list's
 }
 
 void Threads::publish_end(Thread& thread, std::uint32_t code) noexcept {
   sync::DispatcherLock lock;
   if (thread.ended_) return;  // process exit has already said so
-  thread.host_id_ = 0;
   thread.exit_code_ = code;
   thread.ended_at_ = os::system_time_now();
   thread.ended_ = true;
@@ -302,13 +343,23 @@ void Threads::terminate(Thread& thread, std::uint32_t code) {
 
 /// Makes a thread look at its requests, wherever it is. Under mutex_, so that it cannot end meanwhile.
 void Threads::wake(Thread& thread) noexcept {
+  if ((thread.requests.load() & kLeave) != 0) {
+    // A thread that is to leave is suspended no more. The word changes, so that a thread that is just about
+    // to sleep on it does not: the signal alone may come too early for that.
+    thread.suspend_count_ = 0;
+    sync::interrupt(thread.waiter_);
+  }
   os::futex_wake(thread.suspend_count_, 1);
-  if ((thread.requests.load() & kLeave) != 0) sync::interrupt(thread.waiter_);
   if (const std::uint32_t host = thread.host_id(); host != 0) send_stop_signal(host);
 }
 
 Result<std::uint32_t> Threads::suspend(Thread& thread) {
   const std::scoped_lock lock(mutex_);
+  if ((thread.requests.load() & kLeave) != 0 || thread.record_ == nullptr) {
+    return fail({.kind = ErrorKind::guest_ended,
+                 .status = abi::STATUS_THREAD_IS_TERMINATING,
+                 .what = "the thread is ending or has ended: it cannot be suspended"});
+  }
   const std::uint32_t before = thread.suspend_count_.load();
   if (before >= 127) {
     return fail({.kind = ErrorKind::invalid,
@@ -317,7 +368,7 @@ Result<std::uint32_t> Threads::suspend(Thread& thread) {
   }
   thread.suspend_count_ = before + 1;
   thread.requests.fetch_or(kSuspend);
-  if (&thread != t_current && thread.record_ != nullptr) wake(thread);
+  if (&thread != t_current) wake(thread);
   return before;
 }
 
@@ -347,8 +398,8 @@ void Threads::stop_all_others(std::uint32_t code) {
       others.emplace_back(thread);
     }
   }
-  // Each thread's handler answers when it runs: from then on the thread cannot enter guest code. A thread that
-  // has not begun to run, or is gone, needs no answer.
+  // Each thread's handler answers when it runs: from then on the thread cannot enter guest code. A thread
+  // that has not begun to run, or is gone, needs no answer.
   for (const Ref<Thread>& thread : others) {
     while (thread->host_id() != 0 && thread->seen_.load() < number) {
       {
@@ -359,6 +410,21 @@ void Threads::stop_all_others(std::uint32_t code) {
     }
     sync::Mutex::abandon_all(thread->waiter_);
     publish_end(*thread, code);
+  }
+}
+
+void Threads::await_others() noexcept {
+  const std::uint32_t own = t_current != nullptr && !t_current->attached_by_host() ? 1 : 0;
+  while (busy_.load() > own) {
+    {
+      const std::scoped_lock lock(mutex_);
+      for (Thread* thread : alive_) {
+        // Again and again: a signal may have come just before the thread went to sleep in a host call.
+        if (thread != t_current && !thread->attached_by_host()) wake(*thread);
+      }
+    }
+    const std::uint32_t now = busy_.load();
+    if (now > own) os::futex_wait(busy_, now, os::monotonic_now() + 1'000'000);
   }
 }
 

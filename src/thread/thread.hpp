@@ -48,7 +48,10 @@ class Thread final : public sync::Waitable, public Place {
   [[nodiscard]] abi::TEB& teb() const { return tls::teb_of(*record_); }
   [[nodiscard]] sync::Waiter& waiter() { return waiter_; }
   /// nullptr once it has ended.
-  [[nodiscard]] abi::TEB* teb_or_null() const { return record_ != nullptr ? &teb() : nullptr; }
+  [[nodiscard]] abi::TEB* teb_or_null() const {
+    tls::ThreadRecord* record = record_.load();
+    return record != nullptr ? &tls::teb_of(*record) : nullptr;
+  }
   /// kStillActive until it has ended.
   [[nodiscard]] std::uint32_t exit_code() const { return exit_code_.load(); }
   [[nodiscard]] bool attached_by_host() const { return !stack_.valid(); }
@@ -66,12 +69,16 @@ class Thread final : public sync::Waitable, public Place {
  private:
   friend class Threads;
   friend struct StopAccess;  ///< the signal handler, in stop.cpp
-  [[nodiscard]] std::uint32_t exit_code_pending() const { return pending_code_ == kStillActive ? 0 : pending_code_; }
+  friend void run_down_attached(void*) noexcept;
+  [[nodiscard]] std::uint32_t exit_code_pending(std::uint32_t otherwise = 0) const {
+    const std::uint32_t pending = pending_code_.load();
+    return pending == kStillActive ? otherwise : pending;
+  }
   Thread() : Waitable(sync::Kind::thread) {}
   bool signalled(const sync::Waiter&) const override { return ended_; }
 
   Threads* owner_ = nullptr;
-  tls::ThreadRecord* record_ = nullptr;
+  std::atomic<tls::ThreadRecord*> record_{nullptr};  ///< nullptr once it has ended
   sync::Waiter waiter_;
   Stack stack_;                ///< invalid for attached threads
   void* routine_ = nullptr;    ///< guest start routine
@@ -85,10 +92,13 @@ class Thread final : public sync::Waitable, public Place {
   std::atomic<std::uint32_t> seen_{0};  ///< number of the last stop signal that its handler saw
   std::atomic<void*> stopped_context_{nullptr};  ///< ucontext_t of a thread suspended in guest code
   std::unique_ptr<abi::CONTEXT> next_context_;   ///< set while it is suspended in a native: what it goes on with
-  std::uint32_t pending_code_ = kStillActive;  ///< exit code to be, once something asked for the end
+  std::atomic<std::uint32_t> pending_code_{kStillActive};  ///< exit code to be, once something asked for the end
   bool running_down_ = false;           ///< written by itself: the dying hook was entered
   std::atomic<bool> terminated_{false};  ///< ended from outside: no THREAD_DETACH
   bool ended_ = false;                  ///< guarded by the dispatcher lock
+  /// Who runs an attached thread down: it itself (detach_current) or, once the Runtime ends, ~Threads.
+  enum class Ending : std::uint8_t { none, by_itself, by_owner };
+  std::atomic<Ending> ending_{Ending::none};
 };
 
 /// What the loader wants to know of threads. Called on the thread in question, inside its outermost gate.
@@ -101,6 +111,9 @@ class LifeObserver {
   virtual void dying(Thread& thread) noexcept = 0;
   /// The last guest thread is about to end: the process is to exit with `code` (specification 6.4).
   virtual void last_thread_exits(std::uint32_t code) noexcept = 0;
+  /// No thread is left, and none was the last to exit in order: it was terminated, or several exited at once.
+  /// Not in a thread any more: no guest code can run.
+  virtual void no_thread_is_left(std::uint32_t code) noexcept = 0;
 };
 
 struct CreateOptions {
@@ -118,6 +131,7 @@ class Threads {
 
  public:
   Threads(tls::Engine& engine, memory::AddressSpace& space, abi::PEB& peb);
+  /// Takes the TEB of every host thread that is still attached; none of them is in guest code any more.
   ~Threads();
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
@@ -160,6 +174,9 @@ class Threads {
   /// Process exit, step 2: no other thread executes guest code from now on; their handles are signalled with
   /// `code`, their mutexes abandoned; nothing is notified. Threads inside natives end with their native.
   void stop_all_others(std::uint32_t code);
+  /// After stop_all_others: waits until every guest thread but the calling one has left its stack. To be called
+  /// while all that natives use still exists; host threads that are attached go on by themselves.
+  void await_others() noexcept;
   /// After this, create() fails and every gate of every thread is left.
   [[nodiscard]] bool stopping() const { return stopping_.load(); }
   /// Every gate of the calling thread is to be left with the guest ended.
@@ -191,6 +208,8 @@ class Threads {
   mutable os::Mutex mutex_;
   std::vector<Thread*> alive_;       ///< guarded by mutex_; each holds a reference
   std::uint32_t next_id_ = 0;        ///< guarded by mutex_
+  /// Host threads that we started, and attached ones that are being run down: who still uses this object.
+  std::atomic<std::uint32_t> busy_{0};
   std::atomic<std::uint32_t> stop_rounds_{0};  ///< how often stop_all_others began
 };
 
