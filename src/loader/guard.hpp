@@ -1,6 +1,7 @@
 // Holding the loader lock.
 #pragma once
 
+#include "abi/status.hpp"
 #include "loader/loader.hpp"
 #include "sync/critical_section.hpp"
 
@@ -22,5 +23,12 @@ class Loader::Guard {
   abi::RTL_CRITICAL_SECTION& lock_;
   bool held_ = false;
 };
+
+/// What a function answers whose guard is not held.
+[[nodiscard]] inline std::unexpected<Error> interrupted() {
+  return fail({.kind = ErrorKind::guest_ended,
+               .status = abi::STATUS_THREAD_IS_TERMINATING,
+               .what = "the thread was stopped while it waited for the loader lock"});
+}
 
 }  // namespace bobbin::loader

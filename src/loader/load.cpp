@@ -1,7 +1,4 @@
 // How a module comes in. See loader.hpp for the steps; each function below is one of them.
-#include <limits.h>
-#include <stdlib.h>
-
 #include <algorithm>
 #include <new>
 
@@ -18,22 +15,9 @@
 namespace bobbin::loader {
 namespace {
 
-bool is_path(std::string_view name) { return name.find_first_of("/\\") != std::string_view::npos; }
-
 std::string folder_of(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   return slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
-}
-
-std::string absolute(const std::string& path) {
-  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr), ::free);
-  return resolved ? std::string(resolved.get()) : path;
-}
-
-std::unexpected<Error> interrupted() {
-  return fail({.kind = ErrorKind::guest_ended,
-               .status = abi::STATUS_THREAD_IS_TERMINATING,
-               .what = "the thread was stopped while it waited for the loader lock"});
 }
 
 }  // namespace
@@ -90,8 +74,8 @@ Result<std::unique_ptr<Module>> Loader::map_file(const std::string& path) {
 }
 
 Result<Module*> Loader::map_tree(Transaction& load, const std::string& name, const Module* importer) {
-  const bool path = is_path(name);
-  const std::string key = path ? std::string() : lower(with_extension(name));
+  const bool path = is_path(name) && !is_native_path(name);
+  const std::string key = path ? std::string() : lower(with_extension(base_of(name)));
   if (!path) {
     if (Module* module = loaded(resolve_api_set(key), &load)) return module;
   }
@@ -105,7 +89,7 @@ Result<Module*> Loader::map_tree(Transaction& load, const std::string& name, con
   module->static_load = load.static_load;
   load.fresh.push_back(std::move(*mapped));
   // A program that is loaded as a library is data with code in it: Windows resolves nothing for it (spec 3.2).
-  module->resolved_ = module->is_dll() || load.static_load;
+  module->resolved_ = load.resolve && (module->is_dll() || load.static_load);
   if (module->resolved_) {
     if (auto bound = bind_imports(load, *module); !bound) return propagate(bound);
   }
@@ -120,7 +104,7 @@ Result<void> Loader::bind_imports(Transaction& load, Module& module) {
   for (const pe::ImportedDll& dll : *imports) {
     auto target = map_tree(load, std::string(dll.name), &module);
     if (!target) return propagate(target);
-    if (*target != &module) module.dependencies.push_back(*target);
+    module.depend_on(**target);
     if (dll.symbols.empty()) continue;
     const auto [first, last] = std::ranges::minmax(dll.symbols, {}, &pe::ImportedSymbol::slot);
     auto writable = image.mapped.make_writable(first.slot, last.slot - first.slot + 8);
@@ -166,7 +150,7 @@ Result<void> Loader::prepare(Transaction& load) {
     if (auto done = image.mapped.protect(); !done) return fail(std::move(done).error().in(module.name));
   }
   modules_.reserve(modules_.size() + load.fresh.size());
-  initialised_.reserve(initialised_.size() + load.order.size());
+  initialised_.reserve(modules_.size() + load.fresh.size());  // attach() may come after loads that it caused
   return {};
 }
 
@@ -182,6 +166,7 @@ void Loader::publish(Transaction& load) noexcept {
       trace::emit(trace::Category::loader,
                   fmt::format("load {} at {}", module->path, static_cast<const void*>(module->base())));
     }
+    module->arriving = true;
     link(ldr_, module->entry);
     modules_.push_back(std::move(module));
   }
@@ -221,14 +206,21 @@ Result<void> Loader::attach(Transaction& load) {
 
 Result<Module*> Loader::finish(Transaction& load, Module* wanted) {
   if (auto ready = prepare(load); !ready) return propagate(ready);
-  ++wanted->references;  // before anything runs, so that what it does cannot unload it
+  ++wanted->references;
   publish(load);
-  if (auto attached = attach(load); !attached) {
+  auto attached = attach(load);
+  for (Module* module : load.order) module->arriving = false;
+  if (attached && wanted->references != 0) return wanted;
+  if (attached) {
+    attached = fail({.kind = ErrorKind::refused,
+                     .status = abi::STATUS_DLL_INIT_FAILED,
+                     .what = "freed itself while it was being attached",
+                     .file = wanted->name});
+  } else if (wanted->references != 0) {
     --wanted->references;
-    unload_unreachable();
-    return propagate(attached);
   }
-  return wanted;
+  unload_unreachable();
+  return propagate(attached);
 }
 
 Result<Module*> Loader::load(const std::string& name, LoadFlags flags) try {
@@ -238,21 +230,8 @@ Result<Module*> Loader::load(const std::string& name, LoadFlags flags) try {
   if (flags.own_folder_first && is_path(name)) {
     if (const auto host = options_.host_path(nls::to_utf16(name))) load.first_folder = folder_of(absolute(*host));
   }
+  load.resolve = flags.resolve;
   const std::string full = is_path(name) ? with_extension(name) : name;
-  if (!flags.resolve) {
-    auto located = locate(is_path(name) ? full : lower(with_extension(name)), load.first_folder, nullptr);
-    if (!located) return propagate(located);
-    if (Module* module = loaded_from(*located, nullptr)) {
-      ++module->references;
-      return module;
-    }
-    auto mapped = map_file(*located);
-    if (!mapped) return propagate(mapped);
-    Module* module = mapped->get();
-    load.fresh.push_back(std::move(*mapped));
-    load.order.push_back(module);
-    return finish(load, module);
-  }
   auto module = map_tree(load, full, nullptr);
   if (!module) return module;
   return finish(load, *module);
@@ -262,6 +241,7 @@ Result<Module*> Loader::load(const std::string& name, LoadFlags flags) try {
 
 Result<Module*> Loader::load_program(const std::string& path) try {
   const Guard guard(*this);
+  if (!guard.held()) return interrupted();
   const std::string full = absolute(path);
   if (options_.search.program.empty()) options_.search.program = folder_of(full);
   Transaction load;
@@ -289,7 +269,9 @@ Result<Module*> Loader::load_program(const std::string& path) try {
   move_to_front(ldr_, program->entry);
   std::ranges::rotate(modules_, std::ranges::find(modules_, program, &std::unique_ptr<Module>::get));
   for (const auto& module : modules_) module->pinned = module->pinned || module->static_load;
-  if (auto attached = attach(load); !attached) return propagate(attached);
+  auto attached = attach(load);
+  for (Module* module : load.order) module->arriving = false;
+  if (!attached) return propagate(attached);
   if (!call_tls_callbacks(*program, Reason::process_attach)) {
     return fail({.kind = ErrorKind::guest_ended, .status = abi::STATUS_THREAD_IS_TERMINATING,
                  .what = "ended in a TLS callback", .file = program->name});

@@ -90,6 +90,7 @@ Result<void> Loader::add_native(std::string_view name, std::uint16_t dlls) {
 
 Result<void> Loader::provide(const std::string& dll, const std::string& name, void* address) {
   const Guard guard(*this);
+  if (!guard.held()) return interrupted();
   const std::string key = lower(with_extension(dll));
   Module* module = loaded(key, nullptr);
   if (module == nullptr) {
@@ -105,6 +106,11 @@ Result<void> Loader::provide(const std::string& dll, const std::string& name, vo
   }
   module->native->provided[name] = address;
   return {};
+}
+
+void Loader::change_search(const std::function<void(SearchPath&)>& change) {
+  const Guard guard(*this);
+  if (guard.held()) change(options_.search);
 }
 
 std::optional<std::string> Loader::host_path(std::string_view windows_path) const {

@@ -114,10 +114,11 @@ class Loader final : public thread::LifeObserver {
   /// TerminateProcess on ourselves: no notification.
   void terminate_process(std::uint32_t code) noexcept;
   [[nodiscard]] bool shutting_down() const;
-  /// Unloads every module that can be, in order; the end of a library's Runtime.
+  /// Detaches every module that can be, in order; stops all other threads; unloads. The end of a Runtime.
   void unload_all() noexcept;
 
-  [[nodiscard]] SearchPath& search() { return options_.search; }
+  /// Changes where DLLs are looked for.
+  void change_search(const std::function<void(SearchPath&)>& change);
   /// Where a Windows path leads on the host.
   [[nodiscard]] std::optional<std::string> host_path(std::string_view windows_path) const;
   [[nodiscard]] Module* program() const { return program_; }
@@ -130,6 +131,7 @@ class Loader final : public thread::LifeObserver {
   Result<void> born(thread::Thread& thread) override;
   void dying(thread::Thread& thread) noexcept override;
   void last_thread_exits(std::uint32_t code) noexcept override;
+  void no_thread_is_left(std::uint32_t code) noexcept override;
 
  private:
   struct Transaction;
@@ -168,7 +170,7 @@ class Loader final : public thread::LifeObserver {
   void detach(Module& module, void* reserved);
 
   // unload.cpp
-  void unload_unreachable();
+  void unload_unreachable(const std::function<void()>& before_unmapping = {});
   void unpublish(Module& module) noexcept;
 
   Options options_;

@@ -15,13 +15,6 @@ namespace {
 /// A chain of forwarders longer than this is a circle.
 constexpr int kMaximumForwards = 16;
 
-bool is_path(std::string_view name) { return name.find_first_of("/\\") != std::string_view::npos; }
-
-std::string_view base_of(std::string_view name) {
-  const std::size_t slash = name.find_last_of("/\\");
-  return slash == std::string_view::npos ? name : name.substr(slash + 1);
-}
-
 }  // namespace
 
 std::string Loader::Wanted::describe() const {
@@ -54,18 +47,20 @@ Module* Loader::loaded_from(const std::string& path, const Transaction* load) co
 
 Module* Loader::find(const std::string& name) {
   const Guard guard(*this);
+  if (!guard.held()) return nullptr;
   if (name.empty()) return program_;
   const std::string key = lower(with_extension(base_of(name)));
   Module* module = loaded(resolve_api_set(key), nullptr);
   if (module == nullptr && program_ != nullptr && program_->key == lower(name)) module = program_;
-  if (module == nullptr || !is_path(name)) return module;
-  // With a path, the module must be that very file (natives stand where nobody looks).
-  const auto host = options_.host_path(nls::to_utf16(name));
-  return module->path.empty() || (host && *host == module->path) ? module : nullptr;
+  if (module == nullptr || !is_path(name) || is_native_path(name)) return module;
+  // With a path, the module must be that very file.
+  const auto host = options_.host_path(nls::to_utf16(with_extension(name)));
+  return host ? loaded_from(absolute(*host), nullptr) : nullptr;
 }
 
 Module* Loader::find_by_base(const void* base) {
   const Guard guard(*this);
+  if (!guard.held()) return nullptr;
   for (const auto& module : modules_) {
     if (module->base() == base) return module.get();
   }
@@ -74,6 +69,7 @@ Module* Loader::find_by_base(const void* base) {
 
 Module* Loader::find_by_address(const void* address) {
   const Guard guard(*this);
+  if (!guard.held()) return nullptr;
   for (const auto& module : modules_) {
     if (module->contains(address)) return module.get();
   }
@@ -82,11 +78,13 @@ Module* Loader::find_by_address(const void* address) {
 
 Result<void*> Loader::procedure(Module& module, std::string_view name) {
   const Guard guard(*this);
+  if (!guard.held()) return interrupted();
   return resolve(nullptr, module, {.name = name});
 }
 
 Result<void*> Loader::procedure(Module& module, std::uint32_t ordinal) {
   const Guard guard(*this);
+  if (!guard.held()) return interrupted();
   return resolve(nullptr, module, {.name = {}, .ordinal = ordinal});
 }
 
@@ -139,15 +137,18 @@ Result<void*> Loader::forwarded(Transaction* load, Module& module, std::string_v
       auto late = this->load(dll);
       if (!late) return propagate(late);
       target = *late;
-      --target->references;  // held by the dependency below, not by a caller
+      module.depend_on(*target);
+      --target->references;  // held by the dependency, not by a caller
     }
   }
-  module.dependencies.push_back(target);
+  if (load != nullptr) load->forwarding.push_back(&module);  // a load that fails takes the dependency back
+  module.depend_on(*target);
   return resolve(load, *target, wanted, depth);
 }
 
 Result<void*> Loader::resolve_delay_import(Module& module, Rva descriptor, std::uint64_t* slot) {
   const Guard guard(*this);
+  if (!guard.held()) return interrupted();
   if (!module.image) {
     return fail({.kind = ErrorKind::invalid, .status = abi::STATUS_INVALID_PARAMETER, .what = "no such import", .file = module.name});
   }
@@ -159,8 +160,8 @@ Result<void*> Loader::resolve_delay_import(Module& module, Rva descriptor, std::
       if (reinterpret_cast<std::uint64_t*>(module.image->mapped.at(symbol.slot)) != slot) continue;
       auto target = load(std::string(dll.name));
       if (!target) return propagate(target);
-      --(*target)->references;
-      module.dependencies.push_back(*target);
+      module.depend_on(**target);
+      --(*target)->references;  // held by the dependency, not by a caller
       auto address = resolve(nullptr, **target, {.name = symbol.name, .ordinal = symbol.ordinal});
       if (address) *slot = reinterpret_cast<std::uint64_t>(*address);
       return address;

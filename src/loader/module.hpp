@@ -1,6 +1,7 @@
 // One module of the guest: a PE image, a native DLL, or the host itself standing in for a program.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -80,6 +81,13 @@ class Module {
   bool resolved_ = false;
   bool static_load = false;           ///< lpReserved of PROCESS_ATTACH is not NULL
   bool leaving = false;               ///< being unloaded
+  bool arriving = false;              ///< being loaded: stays until its load is complete, whatever frees it
+
+  void depend_on(Module& needed) {
+    if (&needed != this && std::ranges::find(dependencies, &needed) == dependencies.end()) {
+      dependencies.push_back(&needed);
+    }
+  }
 };
 
 }  // namespace bobbin::loader

@@ -60,7 +60,7 @@ void Loader::notify_threads(Reason reason) {
     if (generation_of_lists_ != before) {
       std::size_t again = 0;
       while (again < count() && at(again) != module) ++again;
-      if (again < count()) i = again;
+      i = again < count() ? again : i - 1;  // it is gone: the next one stands in its place
     }
   }
   if (program_ != nullptr) (void)call_tls_callbacks(*program_, reason);

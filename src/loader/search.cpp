@@ -1,6 +1,7 @@
 #include "loader/search.hpp"
 
 #include <dirent.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,11 +24,27 @@ std::string lower(std::string_view name) {
   return result;
 }
 
+bool is_path(std::string_view name) { return name.find_first_of("/\\") != std::string_view::npos; }
+
+std::string_view base_of(std::string_view name) {
+  const std::size_t slash = name.find_last_of("/\\");
+  return slash == std::string_view::npos ? name : name.substr(slash + 1);
+}
+
+bool is_native_path(std::string_view path) {
+  std::string folder = lower(path.substr(0, path.size() - base_of(path).size()));
+  std::ranges::replace(folder, '/', '\\');
+  return folder == "c:\\windows\\system32\\";
+}
+
+std::string absolute(const std::string& path) {
+  const std::unique_ptr<char, void (*)(void*)> resolved(realpath(path.c_str(), nullptr), ::free);
+  return resolved ? std::string(resolved.get()) : path;
+}
+
 std::string with_extension(std::string_view name) {
   if (name.ends_with('.')) return std::string(name.substr(0, name.size() - 1));
-  const std::size_t slash = name.find_last_of("/\\");
-  const std::string_view base = slash == std::string_view::npos ? name : name.substr(slash + 1);
-  return base.contains('.') ? std::string(name) : std::string(name) + ".dll";
+  return base_of(name).contains('.') ? std::string(name) : std::string(name) + ".dll";
 }
 
 std::string_view resolve_api_set(std::string_view name) {
@@ -50,7 +67,7 @@ std::optional<std::string> find_in_folder(const std::string& folder, std::string
 }
 
 std::optional<std::string> SearchPath::find(std::string_view name, const std::string& first) const {
-  std::vector<const std::string*> folders = {&first, &program};
+  std::vector<const std::string*> folders = {&first, &program, &dll_directory};
   for (const std::string& folder : extra) folders.push_back(&folder);
   folders.push_back(&system);
   for (const std::string* folder : folders) {
@@ -67,6 +84,7 @@ std::string SearchPath::describe(const std::string& first) const {
   };
   add(first);
   add(program);
+  add(dll_directory);
   for (const std::string& folder : extra) add(folder);
   add(system);
   if (current_folder) add("the current folder");

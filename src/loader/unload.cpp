@@ -27,6 +27,7 @@ void mark(Module& module, std::vector<Module*>& reached) {
 
 Result<void> Loader::add_reference(Module& module) {
   const Guard guard(*this);
+  if (!guard.held()) return interrupted();
   ++module.references;
   return {};
 }
@@ -39,6 +40,7 @@ void Loader::pin(Module& module) {
 
 Result<void> Loader::free(Module& module) {
   const Guard guard(*this);
+  if (!guard.held()) return interrupted();
   if (shutting_down() || module.pinned) return {};  // inert (specification 6.5), or never unloaded
   if (module.references == 0) {
     return fail({.kind = ErrorKind::invalid,
@@ -50,10 +52,10 @@ Result<void> Loader::free(Module& module) {
   return {};
 }
 
-void Loader::unload_unreachable() {
+void Loader::unload_unreachable(const std::function<void()>& before_unmapping) {
   std::vector<Module*> reached;
   for (const auto& module : modules_) {
-    if (module->pinned || module->references != 0) mark(*module, reached);
+    if (module->pinned || module->arriving || module->references != 0) mark(*module, reached);
   }
   std::vector<Module*> going;
   for (const auto& module : modules_) {
@@ -66,6 +68,7 @@ void Loader::unload_unreachable() {
   for (Module* module : order) {
     if (std::ranges::find(going, module) != going.end()) detach(*module, nullptr);
   }
+  if (before_unmapping) before_unmapping();
   for (Module* module : going) unpublish(*module);
 }
 
@@ -84,12 +87,19 @@ void Loader::unload_all() noexcept {
     module->references = 0;
     if (module->image) module->pinned = false;
   }
-  unload_unreachable();
+  // A DLL may stop its own threads in its detach; those that run on lose their code only when they stand still.
+  unload_unreachable([this] { threads_.stop_all_others(0); });
 }
 
 // ---- the end of the process (specification 6.5) ------------------------------------------------------------
 
+namespace {
+/// Whether another thread has ended the process while this one was in a native: it just leaves.
+bool is_leaving() { return (thread::current_place().requests.load() & thread::kLeave) != 0; }
+}  // namespace
+
 void Loader::exit_process(std::uint32_t code) noexcept {
+  if (is_leaving()) return;
   if (shutting_down()) return terminate_process(code);  // a second one, from within a detach
   {
     const Guard guard(*this);
@@ -105,6 +115,7 @@ void Loader::exit_process(std::uint32_t code) noexcept {
 }
 
 void Loader::terminate_process(std::uint32_t code) noexcept {
+  if (is_leaving()) return;
   ldr_.ShutdownInProgress = 1;
   threads_.stop_all_others(code);
   threads_.leave_current();
@@ -114,6 +125,10 @@ void Loader::terminate_process(std::uint32_t code) noexcept {
 void Loader::last_thread_exits(std::uint32_t code) noexcept {
   // In a library the host is the program: it lives on without guest threads.
   if (program_ != nullptr && program_->image) exit_process(code);
+}
+
+void Loader::no_thread_is_left(std::uint32_t code) noexcept {
+  if (program_ != nullptr && program_->image) options_.on_exit(code);
 }
 
 }  // namespace bobbin::loader

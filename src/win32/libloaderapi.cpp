@@ -182,17 +182,13 @@ BOOL DisableThreadLibraryCalls(HMODULE handle) {
   return FALSE;
 }
 
-/// One folder that SetDllDirectory put before the system folder; NULL takes it away again.
+/// One folder, searched before the system folder; NULL takes it away again.
 BOOL set_dll_directory(std::string_view folder, bool given) {
-  auto& search = modules().search();
-  search.current_folder = !given;
-  static std::string current;
-  std::erase(search.extra, current);
-  current.clear();
-  if (given && !folder.empty()) {
-    const auto host = modules().host_path(folder);
-    if (host) search.extra.insert(search.extra.begin(), current = *host);
-  }
+  const auto host = folder.empty() ? std::nullopt : modules().host_path(folder);
+  modules().change_search([&](loader::SearchPath& search) {
+    search.current_folder = !given;
+    search.dll_directory = host.value_or("");
+  });
   return TRUE;
 }
 BOOL SetDllDirectoryW(LPCWSTR folder) { return set_dll_directory(utf8(folder), folder != nullptr); }
@@ -205,7 +201,7 @@ PVOID AddDllDirectory(LPCWSTR folder) {
     return nullptr;
   }
   auto* cookie = new std::string(*host);
-  modules().search().extra.push_back(*host);
+  modules().change_search([&](loader::SearchPath& search) { search.extra.push_back(*host); });
   return cookie;
 }
 BOOL RemoveDllDirectory(PVOID cookie) {
@@ -214,8 +210,9 @@ BOOL RemoveDllDirectory(PVOID cookie) {
     set_last_error(ERROR_INVALID_PARAMETER);
     return FALSE;
   }
-  auto& extra = modules().search().extra;
-  if (const auto at = std::ranges::find(extra, *folder); at != extra.end()) extra.erase(at);
+  modules().change_search([&](loader::SearchPath& search) {
+    if (const auto at = std::ranges::find(search.extra, *folder); at != search.extra.end()) search.extra.erase(at);
+  });
   delete folder;
   return TRUE;
 }
@@ -224,7 +221,7 @@ BOOL SetDefaultDllDirectories(DWORD flags) {
     set_last_error(ERROR_INVALID_PARAMETER);
     return FALSE;
   }
-  modules().search().current_folder = false;
+  modules().change_search([](loader::SearchPath& search) { search.current_folder = false; });
   return TRUE;
 }
 
