@@ -93,7 +93,7 @@ struct CallbackBase {
 };
 /// Guest-callable code for a callback, and its release.
 [[nodiscard]] Result<void*> make_callback(CallbackBase* callback);
-void drop_callback(void* code) noexcept;
+void drop_callback(void* code, const CallbackBase* callback) noexcept;
 
 /// Win64: aggregates of 1, 2, 4 and 8 bytes travel as integers, all others by reference.
 template <class T>
@@ -217,7 +217,7 @@ class Callback {
     return *this;
   }
   ~Callback() {
-    if (code_ != nullptr && target_) detail::drop_callback(code_);
+    if (code_ != nullptr && target_) detail::drop_callback(code_, target_.get());
   }
   /// What to hand to the guest.
   [[nodiscard]] void* address() const { return code_; }
@@ -231,7 +231,7 @@ class Callback {
 
 // ---- modules ---------------------------------------------------------------------------------------------
 
-/// A loaded DLL; releases it (FreeLibrary) when it dies. Moves, does not copy. Thread-safe.
+/// A loaded DLL; releases it (FreeLibrary) when it dies, if the Runtime still runs. Moves, does not copy. Thread-safe.
 class Module {
  public:
   Module(Module&& other) noexcept = default;
@@ -320,8 +320,13 @@ class Runtime {
   /// Makes the guest process; the calling thread is its first. Fails if one is running already.
   [[nodiscard]] static Result<Runtime> start(const Options& options);
   Runtime(Runtime&& other) noexcept = default;
-  Runtime& operator=(Runtime&& other) noexcept = default;
-  /// Unloads everything (PROCESS_DETACH, in order) and runs the calling thread down. Guest threads are stopped.
+  Runtime& operator=(Runtime&& other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  /// Unloads everything (PROCESS_DETACH, in order), stops and awaits guest threads, and runs the calling thread
+  /// down. Other threads of the host may be attached, but must not be in a guest function. Modules, functions
+  /// and callbacks that outlive the Runtime may be dropped, and answer that the guest has ended.
   ~Runtime();
 
   /// LoadLibrary: `name` is a path, or a name to be searched for. Modules that die release it.

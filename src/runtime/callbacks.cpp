@@ -49,12 +49,14 @@ Result<void*> CallbackPages::add(CallbackBase* target) {
   return static_cast<void*>(arch::callback_code(pages_[page].code, slot));
 }
 
-void CallbackPages::remove(void* code) noexcept {
+void CallbackPages::remove(void* code, const CallbackBase* target) noexcept {
   const std::scoped_lock lock(mutex_);
   const auto* at = static_cast<const std::byte*>(code);
   for (std::size_t i = 0; i < pages_.size(); ++i) {
     if (at < pages_[i].code || at >= pages_[i].code + os::kPageSize) continue;
     const auto slot = static_cast<std::size_t>(at - pages_[i].code) / 16;
+    // A callback of an earlier Runtime may have had its code at the same address.
+    if (pages_[i].slots[slot]->target != target) return;
     pages_[i].slots[slot]->target = nullptr;
     free_.emplace_back(i, slot);
   }
@@ -96,8 +98,8 @@ Result<void*> make_callback(CallbackBase* callback) {
   return state->callbacks.add(callback);
 }
 
-void drop_callback(void* code) noexcept {
-  if (State* state = running(); state != nullptr) state->callbacks.remove(code);
+void drop_callback(void* code, const CallbackBase* callback) noexcept {
+  if (State* state = running(); state != nullptr) state->callbacks.remove(code, callback);
 }
 
 }  // namespace bobbin::detail

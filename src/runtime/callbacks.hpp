@@ -20,7 +20,7 @@ class CallbackPages {
   /// Code that enters `target`. STATUS_NO_MEMORY when there is no room.
   [[nodiscard]] Result<void*> add(CallbackBase* target);
   /// The code is free for another; a guest that still calls it calls something else.
-  void remove(void* code) noexcept;
+  void remove(void* code, const CallbackBase* target) noexcept;
 
  private:
   struct Slot : arch::Callback {

@@ -41,14 +41,25 @@ Module::~Module() {
   if (loader::Module* module = state_->loader->find_by_base(handle_)) (void)state_->loader->free(*module);
 }
 
-Result<void*> Module::symbol(std::string_view name) const {
-  if (auto attached = state_->attach(); !attached) return propagate(attached);
-  return state_->loader->procedure(*state_->loader->find_by_base(handle_), name);
+namespace {
+
+template <class Name>
+Result<void*> procedure(detail::State& state, void* base, Name name) {
+  if (auto attached = state.attach(); !attached) return propagate(attached);
+  loader::Module* module = state.loader->find_by_base(base);
+  if (module != nullptr) return state.loader->procedure(*module, name);
+  return fail({.kind = ErrorKind::invalid,
+               .status = abi::STATUS_DLL_NOT_FOUND,
+               .what = "the module is not loaded any more",
+               .advice = "the guest has freed it more often than it had loaded it"});
 }
 
+}  // namespace
+
+Result<void*> Module::symbol(std::string_view name) const { return procedure(*state_, handle_, name); }
+
 Result<void*> Module::symbol(std::uint16_t ordinal) const {
-  if (auto attached = state_->attach(); !attached) return propagate(attached);
-  return state_->loader->procedure(*state_->loader->find_by_base(handle_), std::uint32_t{ordinal});
+  return procedure(*state_, handle_, std::uint32_t{ordinal});
 }
 
 void* Module::base() const { return handle_; }
@@ -67,7 +78,9 @@ Result<Runtime> Runtime::start(const Options& options) {
   return Runtime(std::move(*state));
 }
 
-Runtime::~Runtime() = default;
+Runtime::~Runtime() {
+  if (state_) state_->shut_down();
+}
 
 Result<Module> Runtime::load(const std::string& name) {
   if (auto attached = state_->attach(); !attached) return propagate(attached);
@@ -91,7 +104,9 @@ Result<void> Runtime::attach_thread() {
   return {};
 }
 
-void Runtime::detach_thread() { state_->threads->detach_current(); }
+void Runtime::detach_thread() {
+  if (state_->threads) state_->threads->detach_current();
+}
 
 Statistics Runtime::statistics() const {
   return {.modules = state_->loader->modules().size(),

@@ -6,11 +6,13 @@
 
 #include <cstdio>
 #include <mutex>
+#include <utility>
 
 #include "abi/status.hpp"
 #include "loader/guard.hpp"
 #include "nls/utf.hpp"
 #include "runtime/native_dlls.hpp"
+#include "seh/handlers.hpp"
 #include "thread/guest_call.hpp"
 #include "trace/trace.hpp"
 #include "win32/natives.hpp"
@@ -186,17 +188,27 @@ void State::fill_peb() {
   peb.ProcessParameters = process->parameters().get();
 }
 
-State::~State() {
-  if (loader && threads && thread::current_or_null() != nullptr && !ended) {
-    loader->unload_all();
-    threads->stop_all_others(0);
-  }
+State::~State() { shut_down(); }
+
+void State::shut_down() noexcept {
+  if (std::exchange(shut_, true)) return;
+  const bool attached = loader && threads && thread::current_or_null() != nullptr;
+  if (attached && !ended) loader->unload_all();
+  if (threads) threads->stop_all_others(exit_code);
+  ended = true;  // from now on nobody attaches
+  // All that a thread may be using stays until it has gone.
+  if (threads) threads->await_others();
+  if (services) services->thread_pool.reset();
   if (threads) threads->detach_current();
   kept.clear();
   trace::install(nullptr, 0);
-  win32::install(nullptr);
   loader.reset();
   threads.reset();
+  win32::install(nullptr);
+  services.reset();
+  seh::exception_handlers().clear();
+  seh::continue_handlers().clear();
+  seh::unhandled_filter() = nullptr;
   g_running = nullptr;
 }
 
@@ -213,6 +225,7 @@ Result<thread::Thread*> State::attach() {
 }
 
 void State::on_exit(std::uint32_t code) {
+  if (exiting_.exchange(true)) return;  // the first one's code counts, as with an ExitProcess within a detach
   exit_code = code;
   ended = true;
   ended.notify_all();

@@ -26,6 +26,9 @@ struct State {
   /// Builds everything up to an attached calling thread, or says why not. One State at a time.
   [[nodiscard]] static Result<std::shared_ptr<State>> create(const Options& options);
   ~State();
+  /// Ends the guest and takes everything apart that it was made of. What is left answers that it has ended: a
+  /// Module that outlives its Runtime holds that.
+  void shut_down() noexcept;
 
   /// Makes the calling thread a guest thread if it is not one. An Error once the guest has ended.
   [[nodiscard]] Result<thread::Thread*> attach();
@@ -58,6 +61,9 @@ struct State {
   [[nodiscard]] Result<void> build();
   void fill_peb();
   void on_exit(std::uint32_t code);
+
+  bool shut_ = false;
+  std::atomic<bool> exiting_{false};
 };
 
 /// The State there is, or nullptr. What guest threads reach the runtime by.
