@@ -21,6 +21,20 @@ std::unexpected<Error> refused(std::uint32_t status, const char* what, std::u16s
 }
 
 bool is_folder(const FileInfo& info) { return (info.attributes & abi::FILE_ATTRIBUTE_DIRECTORY) != 0; }
+
+/// Whether these are two hard links of a file; not if they are one name that is reached by two ways.
+bool two_names_of_one_file(const std::string& a, const std::string& b) {
+  struct stat first{};
+  struct stat second{};
+  const auto same = [&] { return first.st_dev == second.st_dev && first.st_ino == second.st_ino; };
+  if (lstat(a.c_str(), &first) != 0 || lstat(b.c_str(), &second) != 0 || !same()) return false;
+  const std::size_t a_name = a.find_last_of('/') + 1;
+  const std::size_t b_name = b.find_last_of('/') + 1;
+  if (a.substr(a_name) != b.substr(b_name)) return true;
+  return stat(a.substr(0, a_name).c_str(), &first) == 0 && stat(b.substr(0, b_name).c_str(), &second) == 0 &&
+         !same();
+}
+
 bool is_link(const FileInfo& info) { return (info.attributes & abi::FILE_ATTRIBUTE_REPARSE_POINT) != 0; }
 bool is_readonly(const FileInfo& info) {
   return (info.attributes & abi::FILE_ATTRIBUTE_READONLY) != 0 && !is_folder(info) && !is_link(info);
@@ -144,6 +158,10 @@ Result<void> Files::rename_host(const std::string& from, std::u16string_view to,
     }
     auto allowed = may_delete(*there);
     if (!allowed) return allowed;
+  }
+  // The host's rename leaves both names of one file as they are; Windows' replaces the one by the other.
+  if (replace && two_names_of_one_file(from, name)) {
+    return unlink(from.c_str()) == 0 ? Result<void>() : host_failure("unlink", errno, from);
   }
   const int failed = replace ? ::rename(from.c_str(), name.c_str())
                              : renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, name.c_str(), RENAME_NOREPLACE);

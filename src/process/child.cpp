@@ -132,9 +132,17 @@ std::uint32_t exit_code_of(int status, int reports) {
   if (io::readable_now(reports) && read(reports, &code, sizeof code) == sizeof code) return code;
   if (WIFEXITED(status)) return static_cast<std::uint32_t>(WEXITSTATUS(status));
   const int signal = WTERMSIG(status);
-  return signal == SIGSEGV || signal == SIGBUS ? abi::STATUS_ACCESS_VIOLATION
-         : signal == SIGINT                    ? abi::STATUS_CONTROL_C_EXIT
-                                               : 128u + static_cast<std::uint32_t>(signal);
+  switch (signal) {
+    case SIGSEGV:
+    case SIGBUS:
+      return abi::STATUS_ACCESS_VIOLATION;
+    case SIGTRAP:
+      return abi::STATUS_BREAKPOINT;
+    case SIGINT:
+      return abi::STATUS_CONTROL_C_EXIT;
+    default:
+      return 128u + static_cast<std::uint32_t>(signal);
+  }
 }
 
 /// A thread of ours waits for each child: that needs no signal handler, which the host may own.
@@ -168,10 +176,27 @@ void ProcessObject::finish(std::uint32_t exit_code) noexcept {
   {
     const std::scoped_lock lock(mutex_);
     exit_code_ = forced_code_.value_or(exit_code);
+    thread_->exit_code_ = exit_code_.load();
   }
   sync::DispatcherLock dispatcher;
-  ended_ = true;
+  ended_ = thread_->ended_ = true;
+  dispatcher.notify(*thread_);
   dispatcher.notify(*this);
+}
+
+void Children::add(sync::Ref<ProcessObject> child) {
+  const std::scoped_lock lock(mutex_);
+  std::erase_if(all_, [](const auto& known) { return known->ended() && known->reference_count() == 1; });
+  all_.push_back(std::move(child));
+}
+
+sync::Ref<ProcessObject> Children::find(std::uint32_t id) const {
+  const std::scoped_lock lock(mutex_);
+  for (auto child = all_.rbegin(); child != all_.rend(); ++child) {
+    const bool forgotten = (*child)->ended() && (*child)->reference_count() == 1;
+    if ((*child)->id() == id && !forgotten) return *child;
+  }
+  return {};
 }
 
 Result<sync::Ref<ProcessObject>> start_child(const ChildRequest& request, Process& parent, io::Files& files) {
@@ -212,6 +237,7 @@ Result<sync::Ref<ProcessObject>> start_child(const ChildRequest& request, Proces
                                  pointers(arguments).data(), pointers(environment).data());
   if (failed != 0) return io::host_failure("posix_spawn", failed, arguments[0]);
   auto process = sync::Ref<ProcessObject>::adopt(new ProcessObject(static_cast<std::uint32_t>(pid)));
+  parent.children().add(process);
   watch(pid, std::move(reports), process);
   return process;
 }

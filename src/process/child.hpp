@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "io/files.hpp"
@@ -22,12 +23,35 @@ inline constexpr std::u16string_view kCommandLineVariable = u"BOBBIN_COMMAND_LIN
 inline constexpr std::u16string_view kExitCodeVariable =
     u"BOBBIN_EXIT_CODE_FD";  ///< where 32 bits are awaited
 
+/// A child's first thread, of which we know only that it lives as long as the child: signalled with it.
+class ChildThread final : public sync::Waitable {
+ public:
+  explicit ChildThread(std::uint32_t process_id) : Waitable(sync::Kind::child_thread), id_(process_id) {}
+
+  /// The host counts processes by their first threads: it is the process's id as well.
+  [[nodiscard]] std::uint32_t id() const { return id_; }
+  /// The process's: 259 (STILL_ACTIVE) while it runs.
+  [[nodiscard]] std::uint32_t exit_code() const { return exit_code_; }
+
+ private:
+  friend class ProcessObject;  ///< which ends it
+  ~ChildThread() override = default;
+  bool signalled(const sync::Waiter&) const override { return ended_; }
+
+  const std::uint32_t id_;
+  std::atomic<std::uint32_t> exit_code_{259};
+  bool ended_ = false;  ///< guarded by the dispatcher lock
+};
+
 /// A process that handles can name: ourselves, or a child. Signalled when it has ended.
 class ProcessObject final : public sync::Waitable {
  public:
-  explicit ProcessObject(std::uint32_t id) : Waitable(sync::Kind::process), id_(id) {}
+  explicit ProcessObject(std::uint32_t id)
+      : Waitable(sync::Kind::process), id_(id), thread_(sync::Ref<ChildThread>::adopt(new ChildThread(id))) {}
 
   [[nodiscard]] std::uint32_t id() const { return id_; }
+  /// Its first thread, if it is a child.
+  [[nodiscard]] const sync::Ref<ChildThread>& first_thread() const { return thread_; }
   /// 259 (STILL_ACTIVE) while it runs.
   [[nodiscard]] std::uint32_t exit_code() const;
   [[nodiscard]] bool ended() const;
@@ -41,10 +65,25 @@ class ProcessObject final : public sync::Waitable {
   bool signalled(const sync::Waiter&) const override { return ended_; }
 
   const std::uint32_t id_;
+  const sync::Ref<ChildThread> thread_;
   mutable os::Mutex mutex_;
   std::optional<std::uint32_t> forced_code_;  ///< guarded by mutex_
   std::atomic<std::uint32_t> exit_code_{259};
   std::atomic<bool> ended_{false};  ///< written under the dispatcher lock
+};
+
+/// The children that can be opened by their ids: those that run, and those that a handle still names.
+/// Thread-safe.
+class Children {
+ public:
+  void add(sync::Ref<ProcessObject> child);
+  /// Null if there is none.
+  [[nodiscard]] sync::Ref<ProcessObject> find(std::uint32_t id) const;
+
+ private:
+  mutable os::Mutex mutex_;
+  std::vector<sync::Ref<ProcessObject>>
+      all_;  ///< guarded by mutex_; the host may use an id again: last first
 };
 
 struct ChildRequest {

@@ -58,6 +58,7 @@ Result<std::unique_ptr<Process>> Process::create(ProcessOptions options, io::Fil
                                 .environment = environment.block()};
   process->command_line_ansi_ = nls::to_utf8(contents.command_line);
   process->parameters_ = std::make_unique<Parameters>(std::move(contents));
+  process->window_title_ansi_ = nls::to_utf8(process->parameters_->get()->WindowTitle.Buffer);
   process->options_ = std::move(options);
   for (int fd = 0; fd < 3; ++fd) {
     auto file = io::adopt_host_stream(fd, files.console());

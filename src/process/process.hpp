@@ -9,6 +9,7 @@
 
 #include "base/error.hpp"
 #include "io/files.hpp"
+#include "process/child.hpp"
 #include "process/environment.hpp"
 #include "process/parameters.hpp"
 #include "sync/handle_table.hpp"
@@ -45,8 +46,12 @@ class Process {
   [[nodiscard]] const ProcessOptions& options() const { return options_; }
   /// The command line in the ANSI code page; its address stays.
   [[nodiscard]] std::string& command_line_ansi() { return command_line_ansi_; }
+  /// The window's title in the ANSI code page; its address stays.
+  [[nodiscard]] std::string& window_title_ansi() { return window_title_ansi_; }
   /// Full Windows path of the EXE.
   [[nodiscard]] const std::u16string& image_path() const { return image_path_; }
+
+  [[nodiscard]] Children& children() { return children_; }
 
   /// Handles that stand for descriptors 0, 1 and 2 (0 where the host's is closed).
   [[nodiscard]] const std::array<sync::Handle, 3>& standard_handles() const { return standard_; }
@@ -63,6 +68,8 @@ class Process {
   Environment environment_;
   std::u16string image_path_;
   std::string command_line_ansi_;
+  std::string window_title_ansi_;
+  Children children_;
   std::unique_ptr<Parameters> parameters_;
   std::array<sync::Handle, 3> standard_{};
   int exit_code_fd_ = -1;

@@ -30,6 +30,7 @@ enum class Kind : std::uint8_t {
   timer,
   thread,
   process,
+  child_thread,
   file,
   pipe,
   console,

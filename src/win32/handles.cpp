@@ -3,6 +3,7 @@
 #include <string>
 
 #include "abi/status.hpp"
+#include "process/child.hpp"
 
 namespace bobbin::win32 {
 namespace {
@@ -13,16 +14,9 @@ using sync::Ref;
 using sync::Waitable;
 
 /// The guest's own process: what GetCurrentProcess() means. Nobody lives to see it signalled.
-class CurrentProcess final : public Waitable {
- public:
-  CurrentProcess() : Waitable(sync::Kind::process) {}
-
- private:
-  bool signalled(const sync::Waiter&) const override { return false; }
-};
-
 Ref<Object> current_process() {
-  static const Ref<Object> process = Ref<CurrentProcess>::adopt(new CurrentProcess);
+  static const Ref<Object> process =
+      Ref<process::ProcessObject>::adopt(new process::ProcessObject(os::process_id()));
   return process;
 }
 

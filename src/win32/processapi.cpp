@@ -56,8 +56,7 @@ void GetStartupInfoW(STARTUPINFOW* info) {
 
 void GetStartupInfoA(STARTUPINFOA* info) {
   static CHAR empty[1] = {0};
-  static std::string title = narrow(view(process_parameters().WindowTitle.Buffer));
-  fill_startup_info(*info, empty, title.data());
+  fill_startup_info(*info, empty, services().process.window_title_ansi().data());
 }
 
 // ---- processes by handle ---------------------------------------------------------------------------------
@@ -95,14 +94,16 @@ DWORD GetProcessId(HANDLE handle) {
   return process ? (*process)->id() : static_cast<DWORD>(failed(process.error()));
 }
 
-// Ourselves only: a process that is not ours to wait for has no exit code for us, and most are not Windows'.
+// Ourselves and our children: any other process is not ours to wait for, and most are not Windows'.
 HANDLE OpenProcess(DWORD, BOOL inheritable, DWORD id) {
-  if (id != GetCurrentProcessId()) {
+  auto process = id == GetCurrentProcessId()
+                     ? sync::Ref<process::ProcessObject>::adopt(new process::ProcessObject(id))
+                     : services().process.children().find(id);
+  if (!process) {
     set_last_error(kill(static_cast<pid_t>(id), 0) == 0 ? ERROR_ACCESS_DENIED : ERROR_INVALID_PARAMETER);
     return nullptr;
   }
-  auto self = sync::Ref<process::ProcessObject>::adopt(new process::ProcessObject(id));
-  auto handle = services().handles.insert(std::move(self), inheritable != FALSE);
+  auto handle = services().handles.insert(std::move(process), inheritable != FALSE);
   if (handle) return as_handle(*handle);
   failed(handle.error());
   return nullptr;
@@ -262,10 +263,11 @@ BOOL start_child(const process::ChildRequest& request, DWORD flags, PROCESS_INFO
   if (!child) return failed(child.error());
   const DWORD id = (*child)->id();
   auto process = services().handles.insert(*child);
-  // The main thread's handle is waited for and closed like the process's; no thread of another process is
-  // ours to do more with.
-  auto thread = process ? services().handles.insert(*child) : fail(process.error());
-  if (!thread) return failed(thread.error());
+  auto thread = process ? services().handles.insert((*child)->first_thread()) : fail(process.error());
+  if (!thread) {
+    if (process) (void)services().handles.close(*process);
+    return failed(thread.error());
+  }
   *out = {as_handle(*process), as_handle(*thread), id, id};
   return TRUE;
 }

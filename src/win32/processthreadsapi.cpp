@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "loader/loader.hpp"
+#include "process/child.hpp"
 #include "sync/handle_table.hpp"
 #include "thread/guest_call.hpp"
 #include "thread/thread.hpp"
@@ -110,7 +111,17 @@ BOOL SetThreadContext(HANDLE handle, const CONTEXT* context) {
   });
 }
 
+/// A child's first thread answers what is known of it: its id and its end. Null for any other handle.
+sync::Ref<process::ChildThread> child_thread_of(HANDLE handle) {
+  auto found = services().handles.get<process::ChildThread>(handle_value(handle), sync::Kind::child_thread);
+  return found ? *found : sync::Ref<process::ChildThread>();
+}
+
 BOOL GetExitCodeThread(HANDLE handle, DWORD* code) {
+  if (const auto child = child_thread_of(handle)) {
+    *code = child->exit_code();
+    return TRUE;
+  }
   return with_thread(handle, [code](thread::Thread& thread) {
     *code = thread.exit_code();
     return TRUE;
@@ -122,11 +133,13 @@ BOBBIN_MS_ABI HANDLE GetCurrentThread() { return kCurrentThread; }
 BOBBIN_MS_ABI DWORD GetCurrentThreadId() { return static_cast<DWORD>(handle_value(current_teb()->UniqueThread)); }
 
 DWORD GetThreadId(HANDLE handle) {
+  if (const auto child = child_thread_of(handle)) return child->id();
   auto thread = thread_of(handle);
   return thread ? (*thread)->id() : static_cast<DWORD>(failed(thread.error()));
 }
 
 DWORD GetProcessIdOfThread(HANDLE handle) {
+  if (const auto child = child_thread_of(handle)) return child->id();
   auto thread = thread_of(handle);
   return thread ? os::process_id() : static_cast<DWORD>(failed(thread.error()));
 }

@@ -18,7 +18,9 @@ static void test_names(void) {
   CHECK(MoveFileExA("c", "b", MOVEFILE_REPLACE_EXISTING) && MoveFileExW(L"b", L"B", 0));
   CHECK(CreateHardLinkA("h1", "a", NULL) && CreateHardLinkW(L"h2", L"a", NULL));
   CHECK(DeleteFileA("h2") && CopyFileA("a", "h2", TRUE) && ReplaceFileW(L"h1", L"h2", NULL, 0, NULL, NULL));
-  CHECK(DeleteFileA("h1") && DeleteFileA("b"));
+  CHECK(DeleteFileA("h1") && CreateHardLinkA("h1", "b", NULL));
+  CHECK(MoveFileExA("b", "h1", MOVEFILE_REPLACE_EXISTING));  // onto another name of the same file
+  CHECK(fails_with(DeleteFileA("b"), ERROR_FILE_NOT_FOUND) && DeleteFileA("h1"));
 }
 
 static void test_classes(void) {
