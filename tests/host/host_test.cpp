@@ -333,5 +333,42 @@ TEST(Runtimes, LoadAndUnloadWithoutGrowth) {
   EXPECT_EQ(after.allocations, before.allocations);
 }
 
+TEST(Runtimes, WhatOutlivesARuntimeAnswersThatTheGuestHasEnded) {
+  auto runtime = std::make_optional(*Runtime::start({.dll_path = {kFolder}}));
+  auto dll = runtime->load("guest.dll");
+  ASSERT_TRUE(dll) << dll.error().message();
+  auto callback = runtime->callback<int(int)>([](int n) { return n; });
+  ASSERT_TRUE(callback);
+  runtime.reset();
+  auto function = dll->function<int(int, int)>("add");
+  ASSERT_FALSE(function);
+  EXPECT_EQ(function.error().kind, ErrorKind::guest_ended);
+  EXPECT_EQ(dll->path(), "");
+  auto next = Runtime::start({.dll_path = {kFolder}});
+  EXPECT_TRUE(next) << next.error().message();
+}
+
+TEST(Runtimes, HostThreadsOutliveThem) {
+  std::atomic<int> round{0};
+  std::optional<Function<int(int, int)>> add;
+  std::thread host([&] {
+    for (int i = 1; i <= 3; ++i) {
+      while (round != 2 * i - 1) std::this_thread::yield();
+      EXPECT_EQ((*add)(i, 1).value(), i + 1);
+      round = 2 * i;
+    }
+  });
+  for (int i = 1; i <= 3; ++i) {
+    auto runtime = Runtime::start({.dll_path = {kFolder}});
+    ASSERT_TRUE(runtime);
+    auto dll = runtime->load("guest.dll");
+    ASSERT_TRUE(dll);
+    add = *dll->function<int(int, int)>("add");
+    round = 2 * i - 1;
+    while (round != 2 * i) std::this_thread::yield();
+  }
+  host.join();
+}
+
 }  // namespace
 }  // namespace bobbin
