@@ -11,6 +11,10 @@
 
 #include <bobbin/bobbin.hpp>
 
+namespace bobbin::os {
+void fail_allocation(std::uint64_t nth) noexcept;  // src/os/os.hpp; not part of the library's interface
+}
+
 namespace bobbin {
 namespace {
 
@@ -331,6 +335,26 @@ TEST(Runtimes, LoadAndUnloadWithoutGrowth) {
   const Statistics after = runtime->statistics();
   EXPECT_EQ(after.modules, before.modules);
   EXPECT_EQ(after.allocations, before.allocations);
+}
+
+TEST(Runtimes, ALoadThatRunsOutOfMemoryLeavesNothing) {
+  auto runtime = Runtime::start({.dll_path = {kFolder}});
+  ASSERT_TRUE(runtime);
+  { auto warm = runtime->load("guest.dll"); }
+  const Statistics before = runtime->statistics();
+  int failures = 0;
+  for (std::uint64_t n = 1; n <= 100; ++n) {
+    os::fail_allocation(n);
+    auto loaded = runtime->load("guest.dll");  // some allocations it can do without
+    os::fail_allocation(0);
+    if (loaded) continue;
+    ++failures;
+    const Statistics after = runtime->statistics();
+    EXPECT_EQ(after.modules, before.modules) << n;
+    EXPECT_EQ(after.allocations, before.allocations) << n;
+    EXPECT_EQ(after.handles, before.handles) << n;
+  }
+  EXPECT_GT(failures, 3);
 }
 
 TEST(Runtimes, WhatOutlivesARuntimeAnswersThatTheGuestHasEnded) {
