@@ -1,9 +1,12 @@
-// wincrypt.h, as far as runtimes use it: random numbers from the older cryptographic interface; and who the user
-// is, which the same DLL (advapi32) exports.
+// wincrypt.h, as far as runtimes use it: random numbers from the older cryptographic interface; and who the
+// user is, which the same DLL (advapi32) exports.
 #include <pwd.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
 #include <string>
 
 #include "nls/utf.hpp"
@@ -29,8 +32,12 @@ BOOL acquire(ULONG_PTR* provider, DWORD flags) {
   return TRUE;
 }
 
-BOOL CryptAcquireContextA(ULONG_PTR* provider, LPCSTR, LPCSTR, DWORD, DWORD flags) { return acquire(provider, flags); }
-BOOL CryptAcquireContextW(ULONG_PTR* provider, LPCWSTR, LPCWSTR, DWORD, DWORD flags) { return acquire(provider, flags); }
+BOOL CryptAcquireContextA(ULONG_PTR* provider, LPCSTR, LPCSTR, DWORD, DWORD flags) {
+  return acquire(provider, flags);
+}
+BOOL CryptAcquireContextW(ULONG_PTR* provider, LPCWSTR, LPCWSTR, DWORD, DWORD flags) {
+  return acquire(provider, flags);
+}
 
 BOOL CryptReleaseContext(ULONG_PTR provider, DWORD flags) {
   return provider == kProvider && flags == 0 ? TRUE : fail_with(ERROR_INVALID_PARAMETER);
@@ -45,12 +52,17 @@ BOOL CryptGenRandom(ULONG_PTR provider, DWORD size, BYTE* out) {
   return TRUE;
 }
 
+/// From /etc/passwd itself: the C library's own look-up would load modules into a statically linked command.
 std::string user_name() {
+  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen("/etc/passwd", "re"), std::fclose);
   char buffer[1024];
   passwd entry{};
   passwd* found = nullptr;
-  if (getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found) == 0 && found != nullptr) return found->pw_name;
-  return std::to_string(getuid());
+  while (file && fgetpwent_r(file.get(), &entry, buffer, sizeof buffer, &found) == 0) {
+    if (entry.pw_uid == getuid()) return entry.pw_name;
+  }
+  const char* named = std::getenv("USER");
+  return named != nullptr ? named : std::to_string(getuid());
 }
 
 /// `size` counts the terminating zero, in and out.
@@ -63,7 +75,9 @@ BOOL give_name(std::basic_string_view<Char> name, Char* buffer, DWORD* size) {
 }
 
 BOOL GetUserNameA(LPSTR buffer, DWORD* size) { return give_name<char>(user_name(), buffer, size); }
-BOOL GetUserNameW(LPWSTR buffer, DWORD* size) { return give_name<char16_t>(nls::to_utf16(user_name()), buffer, size); }
+BOOL GetUserNameW(LPWSTR buffer, DWORD* size) {
+  return give_name<char16_t>(nls::to_utf16(user_name()), buffer, size);
+}
 
 const Export kExports[] = {
     NATIVE(kAdvapi32, CryptAcquireContextA), NATIVE(kAdvapi32, CryptAcquireContextW),

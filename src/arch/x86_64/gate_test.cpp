@@ -47,8 +47,9 @@ TEST(Gate, LeavingRestoresFloatingPointControl) {
 TEST(Stack, BodyRunsOnTheGivenStackAndComesBack) {
   alignas(16) static std::byte stack[65536];
   const void* seen = nullptr;
-  bobbin_call_on_stack(stack + sizeof stack, [](void* to) { *static_cast<const void**>(to) = __builtin_frame_address(0); },
-                       &seen);
+  bobbin_call_on_stack(
+      stack + sizeof stack, [](void* to) { *static_cast<const void**>(to) = __builtin_frame_address(0); },
+      &seen);
   EXPECT_GE(seen, stack);
   EXPECT_LT(seen, stack + sizeof stack);
 }
@@ -59,7 +60,8 @@ struct Recorder : Callback {
 
 TEST(Callback, PassesIntegersFloatsAndStackArguments) {
   Recorder recorder;
-  recorder.dispatch = [](Callback* self, const std::uint64_t* cells, const double* floats, CallbackResult* result) {
+  recorder.dispatch = [](Callback* self, const std::uint64_t* cells, const double* floats,
+                         CallbackResult* result) {
     float third = 0;
     __builtin_memcpy(&third, &floats[2], sizeof third);
     double sixth = 0;
