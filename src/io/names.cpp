@@ -146,7 +146,8 @@ Result<void> Files::rename_host(const std::string& from, std::u16string_view to,
   if (!target) return propagate(target);
   std::string name = target->host;
   if (target->exists && name == from) {  // perhaps another case of the same name
-    const std::u16string_view trimmed = target->wants_folder ? path->substr(0, path->size() - 1) : *path;
+    std::u16string_view trimmed = *path;
+    if (target->wants_folder) trimmed.remove_suffix(1);
     name = name.substr(0, name.find_last_of('/') + 1) + nls::name_to_utf8(base_name(trimmed));
     if (name == from) return {};
   } else if (target->exists) {

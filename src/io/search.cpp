@@ -47,8 +47,9 @@ Result<std::vector<std::u16string>> names_matching(const Located& folder, std::u
     if (folder.is_root && is_dots(name)) continue;
     if (matches(pattern, name)) names.push_back(std::move(name));
   }
-  std::ranges::sort(names, name_before);
-  std::ranges::stable_partition(names, is_dots);
+  std::ranges::sort(names, [](const std::u16string& a, const std::u16string& b) {
+    return is_dots(a) != is_dots(b) ? is_dots(a) : name_before(a, b);  // . and .. come first
+  });
   return names;
 }
 

@@ -221,7 +221,7 @@ CodePage::Narrow CodePage::to_narrow(std::u16string_view text, const NarrowOptio
   out.text.reserve(text.size());
   while (!text.empty()) {
     const Decoded next = decode(text);
-    const char32_t code = next.well_formed ? next.code : text[0];
+    const char32_t code = next.well_formed ? next.code : char32_t{text[0]};
     text.remove_prefix(next.length);
     std::uint16_t character = code < 0x10000 ? to_narrow_[code] : std::uint16_t{0};
     if (character == 0 && code != 0 && options.best_fit && next.well_formed) character = best_fit(code);

@@ -58,7 +58,7 @@ class KeyWriter {
         continue;
       }
       const Decoded next = decode(text);
-      add_character(next.well_formed ? next.code : text[0]);
+      add_character(next.well_formed ? next.code : char32_t{text[0]});
       text.remove_prefix(next.length);
     }
   }
@@ -112,7 +112,7 @@ class KeyWriter {
     const char16_t lower = to_lower(unit);
     if (lower != unit) form |= kUpper;
     if (const auto* expansion = find_expansion(lower)) return expand(*expansion, form);
-    add_base(unit == 0 ? code : lower, category, form);
+    add_base(unit == 0 ? code : char32_t{lower}, category, form);
   }
 
   void add_base(char32_t code, utf8proc_category_t category, unsigned form) {

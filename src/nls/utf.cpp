@@ -213,7 +213,7 @@ std::string name_to_utf8(std::u16string_view name) {
     if (next.well_formed) {
       append(out, next.code);
     } else if (is_escape(name[0])) {
-      out.push_back(static_cast<char>(name[0] - kEscape));
+      out.push_back(static_cast<char>(char32_t{name[0]} - kEscape));
     } else {
       append(out, name[0]);
     }
