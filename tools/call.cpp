@@ -26,11 +26,16 @@ std::optional<std::uint64_t> number(std::string_view word) {
 }
 
 void print_result(const std::string& how, UInt64 value) {
-  if (how == "int") std::printf("%" PRId32 "\n", static_cast<std::int32_t>(value));
-  else if (how == "uint") std::printf("%" PRIu32 "\n", static_cast<std::uint32_t>(value));
-  else if (how == "int64") std::printf("%lld\n", static_cast<Int64>(value));
-  else if (how == "hex") std::printf("0x%llx\n", value);
-  else if (how == "string") std::printf("%s\n", value != 0 ? reinterpret_cast<const char*>(value) : "(null)");
+  if (how == "int")
+    std::printf("%" PRId32 "\n", static_cast<std::int32_t>(value));
+  else if (how == "uint")
+    std::printf("%" PRIu32 "\n", static_cast<std::uint32_t>(value));
+  else if (how == "int64")
+    std::printf("%lld\n", static_cast<Int64>(value));
+  else if (how == "hex")
+    std::printf("0x%llx\n", value);
+  else if (how == "string")
+    std::printf("%s\n", value != 0 ? reinterpret_cast<const char*>(value) : "(null)");
 }
 
 }  // namespace
@@ -55,9 +60,11 @@ int call_function(Settings& settings) {
     const auto value = number(settings.arguments[i]);
     cells[i] = value ? *value : reinterpret_cast<UInt64>(settings.arguments[i].c_str());
   }
-  using Any = UInt64(UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64);
-  auto result = runtime->function_at<Any>(*address)(cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6],
-                                                    cells[7], cells[8], cells[9], cells[10], cells[11]);
+  using Any =
+      UInt64(UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64);
+  auto result =
+      runtime->function_at<Any>(*address)(cells[0], cells[1], cells[2], cells[3], cells[4], cells[5],
+                                          cells[6], cells[7], cells[8], cells[9], cells[10], cells[11]);
   if (!result) {
     if (result.error().kind == ErrorKind::guest_ended) return static_cast<int>(result.error().status & 0xFF);
     return report(result.error());

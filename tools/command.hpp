@@ -11,9 +11,9 @@ namespace bobbin::tools {
 
 struct Settings {
   Options options;
-  std::string file;                     ///< PROGRAM or FILE
-  std::string name;                     ///< EXPORT
-  std::vector<std::string> arguments;   ///< ARGS
+  std::string file;                    ///< PROGRAM or FILE
+  std::string name;                    ///< EXPORT
+  std::vector<std::string> arguments;  ///< ARGS
   std::vector<std::string> environment, drives, trace;
   std::string generation = "win11";
   std::string returns = "int";

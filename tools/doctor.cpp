@@ -1,8 +1,8 @@
 // bobbin doctor: each import, recursively, and who provides it.
 #include <cstdio>
 
-#include <bobbin/doctor.hpp>
 #include <fmt/format.h>
+#include <bobbin/doctor.hpp>
 #include <nlohmann/json.hpp>
 
 #include "command.hpp"
@@ -12,10 +12,14 @@ namespace {
 
 const char* word(Provider provider) {
   switch (provider) {
-    case Provider::native: return "native";
-    case Provider::guest: return "guest DLL";
-    case Provider::partial: return "partial";
-    case Provider::missing: return "missing";
+    case Provider::native:
+      return "native";
+    case Provider::guest:
+      return "guest DLL";
+    case Provider::partial:
+      return "partial";
+    case Provider::missing:
+      return "missing";
   }
   return "";
 }
@@ -37,12 +41,15 @@ int list_natives(bool json) {
 }
 
 void print_json(const Diagnosis& diagnosis) {
-  nlohmann::ordered_json out = {{"missing", diagnosis.missing}, {"partial", diagnosis.partial}, {"dlls", nlohmann::json::array()}};
+  nlohmann::ordered_json out = {
+      {"missing", diagnosis.missing}, {"partial", diagnosis.partial}, {"dlls", nlohmann::json::array()}};
   for (const DllStatus& dll : diagnosis.dlls) {
-    nlohmann::ordered_json row = {{"importer", dll.importer}, {"dll", dll.dll}, {"found_at", dll.found_at}, {"delayed", dll.delayed}};
+    nlohmann::ordered_json row = {
+        {"importer", dll.importer}, {"dll", dll.dll}, {"found_at", dll.found_at}, {"delayed", dll.delayed}};
     row["imports"] = nlohmann::json::array();
     for (const ImportStatus& import : dll.imports) {
-      row["imports"].push_back({{"function", import.function}, {"provider", word(import.provider)}, {"detail", import.detail}});
+      row["imports"].push_back(
+          {{"function", import.function}, {"provider", word(import.provider)}, {"detail", import.detail}});
     }
     out["dlls"].push_back(std::move(row));
   }
@@ -68,8 +75,11 @@ void print_text(const Diagnosis& diagnosis, bool colour) {
     }
     if (fine != 0) fmt::print("    {} {} found\n", fine, fine == 1 ? "function" : "functions");
   }
-  if (diagnosis.missing != 0) fmt::print("{}{} missing: it cannot be loaded{}\n", bad, diagnosis.missing, plain);
-  else fmt::print("nothing is missing{}\n", diagnosis.partial != 0 ? fmt::format("; {} partial", diagnosis.partial) : "");
+  if (diagnosis.missing != 0)
+    fmt::print("{}{} missing: it cannot be loaded{}\n", bad, diagnosis.missing, plain);
+  else
+    fmt::print("nothing is missing{}\n",
+               diagnosis.partial != 0 ? fmt::format("; {} partial", diagnosis.partial) : "");
 }
 
 }  // namespace
@@ -78,8 +88,10 @@ int diagnose_file(const Settings& settings) {
   if (settings.file.empty()) return list_natives(settings.json);
   auto diagnosis = diagnose(settings.file, settings.options);
   if (!diagnosis) return report(diagnosis.error());
-  if (settings.json) print_json(*diagnosis);
-  else print_text(*diagnosis, settings.colour);
+  if (settings.json)
+    print_json(*diagnosis);
+  else
+    print_text(*diagnosis, settings.colour);
   return diagnosis->missing == 0 ? 0 : 1;
 }
 

@@ -4,9 +4,9 @@
 //   bobbin call FILE.dll EXPORT [ARGS]   call one function of a DLL
 //   bobbin inspect FILE                  what a file contains, above all its TLS
 //   bobbin doctor FILE                   whether a file finds all that it imports
+#include <unistd.h>
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <unistd.h>
 
 #include <bobbin/bobbin.hpp>
 
@@ -18,14 +18,17 @@ namespace bobbin::tools {
 int report(const Error& error) {
   std::fprintf(stderr, "bobbin: %s\n", error.message().c_str());
   switch (error.kind) {  // as env(1) and timeout(1) do
-    case ErrorKind::not_found: return 127;
+    case ErrorKind::not_found:
+      return 127;
     case ErrorKind::not_pe:
     case ErrorKind::wrong_machine:
     case ErrorKind::malformed:
     case ErrorKind::missing_export:
     case ErrorKind::refused:
-    case ErrorKind::unsupported: return 126;
-    default: return 125;
+    case ErrorKind::unsupported:
+      return 126;
+    default:
+      return 125;
   }
 }
 
@@ -33,11 +36,15 @@ namespace {
 
 /// Options that `run`, `call` and `doctor` share.
 void add_runtime_options(CLI::App& command, Settings& settings) {
-  command.add_option("-L,--dll-path", settings.options.dll_path, "Search this folder for DLLs too (repeatable)")
+  command
+      .add_option("-L,--dll-path", settings.options.dll_path, "Search this folder for DLLs too (repeatable)")
       ->type_name("FOLDER")
       ->allow_extra_args(false);
-  command.add_option("--system", settings.options.system_folder, "Folder of the C runtime DLLs")->type_name("FOLDER");
-  command.add_option("-e,--env", settings.environment, "Set NAME=VALUE for the guest, or remove NAME (repeatable)")
+  command.add_option("--system", settings.options.system_folder, "Folder of the C runtime DLLs")
+      ->type_name("FOLDER");
+  command
+      .add_option("-e,--env", settings.environment,
+                  "Set NAME=VALUE for the guest, or remove NAME (repeatable)")
       ->type_name("NAME[=VALUE]")
       ->allow_extra_args(false);
   command.add_flag("--clear-env", settings.clear_environment, "Start from an empty environment");
@@ -46,10 +53,14 @@ void add_runtime_options(CLI::App& command, Settings& settings) {
   command.add_option("--drive", settings.drives, "Map a drive letter: C=/srv/windows (repeatable; Z: is /)")
       ->type_name("LETTER=FOLDER")
       ->allow_extra_args(false);
-  command.add_option("--trace", settings.trace, "Say what happens: loader, tls, thread, exit, sync (comma separated)")
+  command
+      .add_option("--trace", settings.trace,
+                  "Say what happens: loader, tls, thread, exit, sync (comma separated)")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command.add_option("--cache", settings.options.cache_folder, "Folder for page-aligned copies of images, - for none")
+  command
+      .add_option("--cache", settings.options.cache_folder,
+                  "Folder for page-aligned copies of images, - for none")
       ->type_name("FOLDER");
 }
 
@@ -61,13 +72,16 @@ int parse_error(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Run Windows programs and call Windows DLLs on Linux, with the whole of Windows thread-local storage.",
-               "bobbin"};
+  CLI::App app{
+      "Run Windows programs and call Windows DLLs on Linux, with the whole of Windows thread-local storage.",
+      "bobbin"};
   app.set_version_flag("--version", std::string("bobbin ") + version());
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::help);
-  app.footer("Exit codes: the guest's own; 125 for a failure of Bobbin, 126 for a file that cannot be used, 127 for one\n"
-             "that is not found.");
+  app.footer(
+      "Exit codes: the guest's own; 125 for a failure of Bobbin, 126 for a file that cannot be used, 127 for "
+      "one\n"
+      "that is not found.");
   Settings settings;
 
   CLI::App* run = app.add_subcommand("run", "Run a Windows program: run [OPTIONS] PROGRAM.exe [ARGS...]");
@@ -88,7 +102,8 @@ int main(int argc, char** argv) {
   inspect->add_flag("--json", settings.json, "For scripts");
 
   CLI::App* doctor = app.add_subcommand("doctor", "Tell whether a file finds all that it imports");
-  doctor->add_option("FILE", settings.file, "A program or DLL; without one, Bobbin's own functions are listed");
+  doctor->add_option("FILE", settings.file,
+                     "A program or DLL; without one, Bobbin's own functions are listed");
   doctor->add_flag("--json", settings.json, "For scripts");
   add_runtime_options(*doctor, settings);
 

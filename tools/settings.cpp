@@ -16,8 +16,10 @@ std::optional<std::string> Settings::finish() {
   options.inherit_environment = !clear_environment;
   for (const std::string& word : environment) {
     const std::size_t equals = word.find('=', 1);  // names may begin with one, as Windows' =C: does
-    if (equals == std::string::npos) options.environment.emplace_back(word, std::nullopt);
-    else options.environment.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+    if (equals == std::string::npos)
+      options.environment.emplace_back(word, std::nullopt);
+    else
+      options.environment.emplace_back(word.substr(0, equals), word.substr(equals + 1));
   }
   for (const std::string& word : drives) {
     if (word.size() < 3 || word[1] != '=') return "--drive takes LETTER=FOLDER, not '" + word + "'";
@@ -25,7 +27,8 @@ std::optional<std::string> Settings::finish() {
   }
   for (const std::string& word : trace) {
     const auto category = kTraces.find(word);
-    if (category == kTraces.end()) return "--trace knows loader, tls, thread, exit, native, sync, not '" + word + "'";
+    if (category == kTraces.end())
+      return "--trace knows loader, tls, thread, exit, native, sync, not '" + word + "'";
     options.trace |= category->second;
   }
   return std::nullopt;

@@ -5,12 +5,14 @@
 //     auto crc  = zlib->function<std::uint32_t(std::uint32_t, const void*, std::uint32_t)>("crc32");
 //     auto sum  = (*crc)(0, data, size);
 //
-// Everything that can fail returns Result<T> = std::expected<T, Error>. Nothing throws, nothing ends the process.
+// Everything that can fail returns Result<T> = std::expected<T, Error>. Nothing throws, nothing ends the
+// process.
 //
-// Threads. Any thread may call anything here. A thread that calls a guest function becomes a guest thread on its
-// first call (DLL_THREAD_ATTACH and all), stays one, and is run down when it exits; the thread that started the
-// Runtime is run down when the Runtime ends. Attached threads have pthread cancellation disabled, and SIGRTMAX-3
-// is ours. A guest thread must not be ended by pthread_exit or by an exception from below a guest frame.
+// Threads. Any thread may call anything here. A thread that calls a guest function becomes a guest thread on
+// its first call (DLL_THREAD_ATTACH and all), stays one, and is run down when it exits; the thread that
+// started the Runtime is run down when the Runtime ends. Attached threads have pthread cancellation disabled,
+// and SIGRTMAX-3 is ours. A guest thread must not be ended by pthread_exit or by an exception from below a
+// guest frame.
 //
 // Types. What is passed to and from the guest is what C has there: fixed-width integers, float, double, bool,
 // pointers, and C aggregates, as the Win64 convention passes them. `long` and `wchar_t` have other sizes in
@@ -52,23 +54,28 @@ inline constexpr bool is_foreign_sized =
     std::is_same_v<std::remove_cv_t<T>, wchar_t> || std::is_same_v<std::remove_cv_t<T>, long double>;
 
 template <class T>
-inline constexpr bool is_function_pointer = std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>;
+inline constexpr bool is_function_pointer =
+    std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>;
 
 template <class T>
-inline constexpr bool is_c_aggregate = (std::is_aggregate_v<T> || std::is_union_v<T>) && !std::is_array_v<T> &&
-                                       std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>;
+inline constexpr bool is_c_aggregate =
+    (std::is_aggregate_v<T> || std::is_union_v<T>) && !std::is_array_v<T> &&
+    std::is_trivially_copyable_v<T> && std::is_standard_layout_v<T>;
 
 /// Refuses, with a sentence, what the Win64 convention passes differently or not at all.
 template <class T>
 consteval void check_value() {
   static_assert(!std::is_reference_v<T>, "bobbin: references do not cross to the guest: pass a pointer");
-  static_assert(!is_foreign_sized<T>,
-                "bobbin: long, wchar_t and long double have other sizes in Windows: use std::int32_t or "
-                "bobbin::Int64/UInt64/Size (std::int64_t and std::size_t are long on Linux), char16_t, double");
-  static_assert(!is_function_pointer<T>,
-                "bobbin: a host function has another calling convention: pass runtime.callback<...>(f).address()");
+  static_assert(
+      !is_foreign_sized<T>,
+      "bobbin: long, wchar_t and long double have other sizes in Windows: use std::int32_t or "
+      "bobbin::Int64/UInt64/Size (std::int64_t and std::size_t are long on Linux), char16_t, double");
+  static_assert(
+      !is_function_pointer<T>,
+      "bobbin: a host function has another calling convention: pass runtime.callback<...>(f).address()");
   static_assert(std::is_void_v<T> || std::is_arithmetic_v<T> || std::is_enum_v<T> || std::is_pointer_v<T> ||
-                    std::is_null_pointer_v<T> || is_c_aggregate<T> || is_foreign_sized<T> || std::is_reference_v<T>,
+                    std::is_null_pointer_v<T> || is_c_aggregate<T> || is_foreign_sized<T> ||
+                    std::is_reference_v<T>,
                 "bobbin: only scalars, pointers and C aggregates cross to the guest, no C++ classes");
 }
 
@@ -97,8 +104,8 @@ void drop_callback(void* code, const CallbackBase* callback) noexcept;
 
 /// Win64: aggregates of 1, 2, 4 and 8 bytes travel as integers, all others by reference.
 template <class T>
-inline constexpr bool passed_by_reference = is_c_aggregate<T> && sizeof(T) != 1 && sizeof(T) != 2 &&
-                                            sizeof(T) != 4 && sizeof(T) != 8;
+inline constexpr bool passed_by_reference =
+    is_c_aggregate<T> && sizeof(T) != 1 && sizeof(T) != 2 && sizeof(T) != 4 && sizeof(T) != 8;
 
 template <class T>
 T take_argument(std::size_t number, const std::uint64_t* cells, const double* floats) {
@@ -126,7 +133,8 @@ class TypedCallback<R(A...), F> final : public CallbackBase {
 
  private:
   template <std::size_t... I>
-  void call(const std::uint64_t* cells, const double* floats, CallbackResult& result, std::index_sequence<I...>) {
+  void call(const std::uint64_t* cells, const double* floats, CallbackResult& result,
+            std::index_sequence<I...>) {
     if constexpr (std::is_void_v<R>) {
       function_(take_argument<A>(I, cells, floats)...);
     } else if constexpr (passed_by_reference<R>) {  // the caller's room for it comes as argument 0
@@ -135,8 +143,10 @@ class TypedCallback<R(A...), F> final : public CallbackBase {
       result.integer = cells[0];
     } else {
       const R value = function_(take_argument<A>(I, cells, floats)...);
-      if constexpr (std::is_floating_point_v<R>) std::memcpy(&result.floating, &value, sizeof value);
-      else std::memcpy(&result.integer, &value, sizeof value);
+      if constexpr (std::is_floating_point_v<R>)
+        std::memcpy(&result.floating, &value, sizeof value);
+      else
+        std::memcpy(&result.integer, &value, sizeof value);
     }
   }
   F function_;
@@ -167,8 +177,8 @@ Result<R> call_guest_function(Pointer function, A... arguments) {
 template <class Signature>
 class Function;
 
-/// A guest function of known signature. A plain value (an address): copy it freely; calling it after its module
-/// or the Runtime is gone is as wrong as calling any dangling function pointer.
+/// A guest function of known signature. A plain value (an address): copy it freely; calling it after its
+/// module or the Runtime is gone is as wrong as calling any dangling function pointer.
 template <class R, class... A>
 class Function<R(A...)> {
  public:
@@ -185,8 +195,8 @@ class Function<R(A...)> {
   void* address_;
 };
 
-/// A guest function that takes more arguments than its signature names (printf and the like): Variadic<int(const
-/// char*)>. float and small integers are promoted as in C.
+/// A guest function that takes more arguments than its signature names (printf and the like):
+/// Variadic<int(const char*)>. float and small integers are promoted as in C.
 template <class Signature>
 class Variadic;
 
@@ -224,14 +234,16 @@ class Callback {
 
  private:
   friend class Runtime;
-  Callback(void* code, std::unique_ptr<detail::CallbackBase> target) : code_(code), target_(std::move(target)) {}
+  Callback(void* code, std::unique_ptr<detail::CallbackBase> target)
+      : code_(code), target_(std::move(target)) {}
   void* code_;
   std::unique_ptr<detail::CallbackBase> target_;
 };
 
 // ---- modules ---------------------------------------------------------------------------------------------
 
-/// A loaded DLL; releases it (FreeLibrary) when it dies, if the Runtime still runs. Moves, does not copy. Thread-safe.
+/// A loaded DLL; releases it (FreeLibrary) when it dies, if the Runtime still runs. Moves, does not copy.
+/// Thread-safe.
 class Module {
  public:
   Module(Module&& other) noexcept = default;
@@ -277,7 +289,14 @@ class Module {
 enum class Generation : std::uint8_t { nt52, vista, win10, win11 };
 
 /// What is traced; bits of Options::trace.
-enum TraceCategory : std::uint32_t { kTraceLoader = 1, kTraceTls = 2, kTraceThread = 4, kTraceExit = 8, kTraceNative = 16, kTraceSync = 32 };
+enum TraceCategory : std::uint32_t {
+  kTraceLoader = 1,
+  kTraceTls = 2,
+  kTraceThread = 4,
+  kTraceExit = 8,
+  kTraceNative = 16,
+  kTraceSync = 32
+};
 
 struct Options {
   /// The program that run() runs, a host path; empty in a library, where the host stands for it.
@@ -286,8 +305,8 @@ struct Options {
   std::vector<std::string> arguments = {};
   /// Folders searched for DLLs after the program's own.
   std::vector<std::string> dll_path = {};
-  /// Folder of the C runtime DLLs (ucrtbase.dll, msvcrt.dll, ...); empty: $BOBBIN_SYSTEM, or where the command
-  /// was installed with them.
+  /// Folder of the C runtime DLLs (ucrtbase.dll, msvcrt.dll, ...); empty: $BOBBIN_SYSTEM, or where the
+  /// command was installed with them.
   std::string system_folder = {};
   /// Changes to the environment that the guest sees: a value, or nothing to remove the name.
   std::vector<std::pair<std::string, std::optional<std::string>>> environment = {};
@@ -324,9 +343,9 @@ class Runtime {
     std::swap(state_, other.state_);
     return *this;
   }
-  /// Unloads everything (PROCESS_DETACH, in order), stops and awaits guest threads, and runs the calling thread
-  /// down. Other threads of the host may be attached, but must not be in a guest function. Modules, functions
-  /// and callbacks that outlive the Runtime may be dropped, and answer that the guest has ended.
+  /// Unloads everything (PROCESS_DETACH, in order), stops and awaits guest threads, and runs the calling
+  /// thread down. Other threads of the host may be attached, but must not be in a guest function. Modules,
+  /// functions and callbacks that outlive the Runtime may be dropped, and answer that the guest has ended.
   ~Runtime();
 
   /// LoadLibrary: `name` is a path, or a name to be searched for. Modules that die release it.
@@ -341,8 +360,8 @@ class Runtime {
     return Function<Signature>(address);
   }
 
-  /// Makes a host function callable by the guest: `callback<int(const void*, const void*)>(lambda)`. It may be
-  /// called from any guest thread; it must not throw (what it throws is reported, and 0 returned).
+  /// Makes a host function callable by the guest: `callback<int(const void*, const void*)>(lambda)`. It may
+  /// be called from any guest thread; it must not throw (what it throws is reported, and 0 returned).
   template <class Signature, class F>
   [[nodiscard]] Result<Callback> callback(F function) {
     auto target = std::make_unique<detail::TypedCallback<Signature, F>>(std::move(function));
@@ -353,7 +372,8 @@ class Runtime {
 
   /// An export provided by the host: modules loaded later that import `dll`!`name` get `callback`, which must
   /// outlive them. The DLL need not exist otherwise.
-  [[nodiscard]] Result<void> provide(const std::string& dll, const std::string& name, const Callback& callback);
+  [[nodiscard]] Result<void> provide(const std::string& dll, const std::string& name,
+                                     const Callback& callback);
   /// The same with a function made on the spot; it lives as long as the Runtime.
   template <class Signature, class F>
   [[nodiscard]] Result<void> provide(const std::string& dll, const std::string& name, F function) {

@@ -32,13 +32,13 @@ struct DllStatus {
 };
 
 struct Diagnosis {
-  std::vector<DllStatus> dlls;         ///< the file's own imports first, then those of the DLLs that it needs
-  std::size_t missing = 0;             ///< imports (not delayed) that nothing provides
+  std::vector<DllStatus> dlls;  ///< the file's own imports first, then those of the DLLs that it needs
+  std::size_t missing = 0;      ///< imports (not delayed) that nothing provides
   std::size_t partial = 0;
 };
 
-/// Follows the imports of the file at `path`, recursively, by the search order of `options`. Starts no Runtime.
-/// An Error if the file itself cannot be read; broken DLLs on the way count as missing.
+/// Follows the imports of the file at `path`, recursively, by the search order of `options`. Starts no
+/// Runtime. An Error if the file itself cannot be read; broken DLLs on the way count as missing.
 [[nodiscard]] Result<Diagnosis> diagnose(const std::string& path, const Options& options);
 
 /// One function that Bobbin provides.

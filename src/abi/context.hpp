@@ -10,8 +10,8 @@ namespace bobbin::abi {
 /// CONTEXT.ContextFlags: which parts are asked for or given.
 enum : DWORD {
   CONTEXT_AMD64 = 0x00100000,
-  CONTEXT_CONTROL = CONTEXT_AMD64 | 0x1,         ///< SegSs, Rsp, SegCs, Rip, EFlags
-  CONTEXT_INTEGER = CONTEXT_AMD64 | 0x2,         ///< Rax to R15 without Rsp
+  CONTEXT_CONTROL = CONTEXT_AMD64 | 0x1,  ///< SegSs, Rsp, SegCs, Rip, EFlags
+  CONTEXT_INTEGER = CONTEXT_AMD64 | 0x2,  ///< Rax to R15 without Rsp
   CONTEXT_SEGMENTS = CONTEXT_AMD64 | 0x4,
   CONTEXT_FLOATING_POINT = CONTEXT_AMD64 | 0x8,  ///< MxCsr, FltSave
   CONTEXT_DEBUG_REGISTERS = CONTEXT_AMD64 | 0x10,

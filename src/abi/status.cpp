@@ -115,35 +115,59 @@ std::uint32_t win32_error(std::uint32_t status) {
 
 std::uint32_t status_from_errno(int host_errno) {
   switch (host_errno) {
-    case 0: return STATUS_SUCCESS;
-    case ENOENT: return STATUS_OBJECT_NAME_NOT_FOUND;
-    case ENOTDIR: return STATUS_OBJECT_PATH_NOT_FOUND;
+    case 0:
+      return STATUS_SUCCESS;
+    case ENOENT:
+      return STATUS_OBJECT_NAME_NOT_FOUND;
+    case ENOTDIR:
+      return STATUS_OBJECT_PATH_NOT_FOUND;
     case EACCES:
-    case EPERM: return STATUS_ACCESS_DENIED;
-    case EEXIST: return STATUS_OBJECT_NAME_COLLISION;
-    case ENOMEM: return STATUS_NO_MEMORY;
-    case EBADF: return STATUS_INVALID_HANDLE;
-    case EINVAL: return STATUS_INVALID_PARAMETER;
-    case EISDIR: return STATUS_FILE_IS_A_DIRECTORY;
-    case ENOTEMPTY: return STATUS_DIRECTORY_NOT_EMPTY;
+    case EPERM:
+      return STATUS_ACCESS_DENIED;
+    case EEXIST:
+      return STATUS_OBJECT_NAME_COLLISION;
+    case ENOMEM:
+      return STATUS_NO_MEMORY;
+    case EBADF:
+      return STATUS_INVALID_HANDLE;
+    case EINVAL:
+      return STATUS_INVALID_PARAMETER;
+    case EISDIR:
+      return STATUS_FILE_IS_A_DIRECTORY;
+    case ENOTEMPTY:
+      return STATUS_DIRECTORY_NOT_EMPTY;
     case ENOSPC:
-    case EDQUOT: return STATUS_DISK_FULL;
-    case EROFS: return STATUS_MEDIA_WRITE_PROTECTED;
-    case EXDEV: return STATUS_NOT_SAME_DEVICE;
-    case ENAMETOOLONG: return STATUS_NAME_TOO_LONG;
-    case EMLINK: return STATUS_TOO_MANY_LINKS;
-    case ELOOP: return STATUS_REPARSE_POINT_NOT_RESOLVED;
-    case EPIPE: return STATUS_PIPE_BROKEN;
+    case EDQUOT:
+      return STATUS_DISK_FULL;
+    case EROFS:
+      return STATUS_MEDIA_WRITE_PROTECTED;
+    case EXDEV:
+      return STATUS_NOT_SAME_DEVICE;
+    case ENAMETOOLONG:
+      return STATUS_NAME_TOO_LONG;
+    case EMLINK:
+      return STATUS_TOO_MANY_LINKS;
+    case ELOOP:
+      return STATUS_REPARSE_POINT_NOT_RESOLVED;
+    case EPIPE:
+      return STATUS_PIPE_BROKEN;
     case EBUSY:
-    case ETXTBSY: return STATUS_SHARING_VIOLATION;
-    case EAGAIN: return STATUS_INSUFFICIENT_RESOURCES;
+    case ETXTBSY:
+      return STATUS_SHARING_VIOLATION;
+    case EAGAIN:
+      return STATUS_INSUFFICIENT_RESOURCES;
     case EMFILE:
-    case ENFILE: return STATUS_INSUFFICIENT_RESOURCES;
-    case ETIMEDOUT: return STATUS_IO_TIMEOUT;
-    case EINTR: return STATUS_CANCELLED;
+    case ENFILE:
+      return STATUS_INSUFFICIENT_RESOURCES;
+    case ETIMEDOUT:
+      return STATUS_IO_TIMEOUT;
+    case EINTR:
+      return STATUS_CANCELLED;
     case EOPNOTSUPP:
-    case ENOSYS: return STATUS_NOT_SUPPORTED;
-    default: return STATUS_UNSUCCESSFUL;
+    case ENOSYS:
+      return STATUS_NOT_SUPPORTED;
+    default:
+      return STATUS_UNSUCCESSFUL;
   }
 }
 

@@ -186,7 +186,8 @@ enum : std::uint32_t {
   ERROR_RESOURCE_NAME_NOT_FOUND = 1814,
 };
 
-/// RtlNtStatusToDosError: the Win32 number for a status; 317 (ERROR_MR_MID_NOT_FOUND) for one it does not know.
+/// RtlNtStatusToDosError: the Win32 number for a status; 317 (ERROR_MR_MID_NOT_FOUND) for one it does not
+/// know.
 [[nodiscard]] std::uint32_t win32_error(std::uint32_t status);
 
 /// The status that a failed host call amounts to, by errno (ENOENT is STATUS_OBJECT_NAME_NOT_FOUND, ...).

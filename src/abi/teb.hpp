@@ -1,6 +1,6 @@
-// The thread environment block, the process environment block and the loader's lists, as guest code reads them
-// by fixed offset (gs:[30h] is the TEB, gs:[60h] the PEB). Every field named here is authoritative state: what
-// a guest writes here is what Bobbin reads, and the other way round (specification, section 1).
+// The thread environment block, the process environment block and the loader's lists, as guest code reads
+// them by fixed offset (gs:[30h] is the TEB, gs:[60h] the PEB). Every field named here is authoritative
+// state: what a guest writes here is what Bobbin reads, and the other way round (specification, section 1).
 #pragma once
 
 #include <cstddef>
@@ -14,20 +14,20 @@ struct PEB;
 /// Thread environment block. Only fields that somebody uses are named; the rest is padding, zero.
 struct TEB {
   // NT_TIB
-  PVOID ExceptionList;         // 0x000
-  PVOID StackBase;             // 0x008  highest address of the stack; fibers switch it
-  PVOID StackLimit;            // 0x010  lowest committed address; fibers switch it
-  PVOID SubSystemTib;          // 0x018
-  PVOID FiberData;             // 0x020
-  PVOID ArbitraryUserPointer;  // 0x028
-  TEB* Self;                   // 0x030
-  PVOID EnvironmentPointer;    // 0x038
-  HANDLE UniqueProcess;        // 0x040
-  HANDLE UniqueThread;         // 0x048
-  PVOID ActiveRpcHandle;       // 0x050
-  PVOID* ThreadLocalStoragePointer;  // 0x058  the implicit-TLS vector; compiler ABI
-  PEB* ProcessEnvironmentBlock;      // 0x060
-  DWORD LastErrorValue;              // 0x068
+  PVOID ExceptionList;                 // 0x000
+  PVOID StackBase;                     // 0x008  highest address of the stack; fibers switch it
+  PVOID StackLimit;                    // 0x010  lowest committed address; fibers switch it
+  PVOID SubSystemTib;                  // 0x018
+  PVOID FiberData;                     // 0x020
+  PVOID ArbitraryUserPointer;          // 0x028
+  TEB* Self;                           // 0x030
+  PVOID EnvironmentPointer;            // 0x038
+  HANDLE UniqueProcess;                // 0x040
+  HANDLE UniqueThread;                 // 0x048
+  PVOID ActiveRpcHandle;               // 0x050
+  PVOID* ThreadLocalStoragePointer;    // 0x058  the implicit-TLS vector; compiler ABI
+  PEB* ProcessEnvironmentBlock;        // 0x060
+  DWORD LastErrorValue;                // 0x068
   DWORD CountOfOwnedCriticalSections;  // 0x06C
   BYTE Reserved070[0x108 - 0x070];
   LCID CurrentLocale;  // 0x108  SetThreadLocale's; 0 means the user's
@@ -68,8 +68,8 @@ struct TEB {
   USHORT CrossTebFlags;  // 0x17EC
   USHORT SameTebFlags;   // 0x17EE
   BYTE Reserved17F0[0x1808 - 0x17F0];
-  ULONG LockCount;      // 0x1808
-  LONG WowTebOffset;    // 0x180C
+  ULONG LockCount;    // 0x1808
+  LONG WowTebOffset;  // 0x180C
   BYTE Reserved1810[0x1820 - 0x1810];
   PVOID ReservedForCrt;  // 0x1820
   BYTE Reserved1828[0x1878 - 0x1828];
@@ -84,8 +84,8 @@ enum : USHORT {
   TEB_SKIP_LOADER_INIT = 1u << 14,
 };
 
-inline constexpr ULONG TLS_MINIMUM_AVAILABLE = 64;   ///< Slots inside the TEB.
-inline constexpr ULONG TLS_EXPANSION_SLOTS = 1024;   ///< Slots in the expansion array.
+inline constexpr ULONG TLS_MINIMUM_AVAILABLE = 64;  ///< Slots inside the TEB.
+inline constexpr ULONG TLS_EXPANSION_SLOTS = 1024;  ///< Slots in the expansion array.
 inline constexpr DWORD TLS_OUT_OF_INDEXES = 0xFFFFFFFFu;
 
 /// The loader's three lists hang here (PEB.Ldr).
@@ -93,12 +93,12 @@ struct PEB_LDR_DATA {
   ULONG Length;         // 0x00
   BOOLEAN Initialized;  // 0x04
   BYTE Reserved05[3];
-  HANDLE SsHandle;                         // 0x08
-  LIST_ENTRY InLoadOrderModuleList;        // 0x10
-  LIST_ENTRY InMemoryOrderModuleList;      // 0x20
+  HANDLE SsHandle;                             // 0x08
+  LIST_ENTRY InLoadOrderModuleList;            // 0x10
+  LIST_ENTRY InMemoryOrderModuleList;          // 0x20
   LIST_ENTRY InInitializationOrderModuleList;  // 0x30
-  PVOID EntryInProgress;                   // 0x40
-  BOOLEAN ShutdownInProgress;              // 0x48
+  PVOID EntryInProgress;                       // 0x40
+  BOOLEAN ShutdownInProgress;                  // 0x48
   BYTE Reserved49[7];
   HANDLE ShutdownThreadId;  // 0x50
 };
@@ -166,23 +166,23 @@ struct RTL_USER_PROCESS_PARAMETERS {
   HANDLE ConsoleHandle;  // 0x10
   ULONG ConsoleFlags;    // 0x18
   ULONG Reserved1C;
-  HANDLE StandardInput;         // 0x20
-  HANDLE StandardOutput;        // 0x28
-  HANDLE StandardError;         // 0x30
-  CURDIR CurrentDirectory;      // 0x38
-  UNICODE_STRING DllPath;       // 0x50
-  UNICODE_STRING ImagePathName;  // 0x60
-  UNICODE_STRING CommandLine;   // 0x70
-  WCHAR* Environment;           // 0x80
+  HANDLE StandardInput;                                                  // 0x20
+  HANDLE StandardOutput;                                                 // 0x28
+  HANDLE StandardError;                                                  // 0x30
+  CURDIR CurrentDirectory;                                               // 0x38
+  UNICODE_STRING DllPath;                                                // 0x50
+  UNICODE_STRING ImagePathName;                                          // 0x60
+  UNICODE_STRING CommandLine;                                            // 0x70
+  WCHAR* Environment;                                                    // 0x80
   ULONG StartingX, StartingY, CountX, CountY, CountCharsX, CountCharsY;  // 0x88
-  ULONG FillAttribute;          // 0xA0
-  ULONG WindowFlags;            // 0xA4
-  ULONG ShowWindowFlags;        // 0xA8
+  ULONG FillAttribute;                                                   // 0xA0
+  ULONG WindowFlags;                                                     // 0xA4
+  ULONG ShowWindowFlags;                                                 // 0xA8
   ULONG ReservedAC;
-  UNICODE_STRING WindowTitle;    // 0xB0
-  UNICODE_STRING DesktopInfo;    // 0xC0
-  UNICODE_STRING ShellInfo;      // 0xD0
-  UNICODE_STRING RuntimeData;    // 0xE0
+  UNICODE_STRING WindowTitle;      // 0xB0
+  UNICODE_STRING DesktopInfo;      // 0xC0
+  UNICODE_STRING ShellInfo;        // 0xD0
+  UNICODE_STRING RuntimeData;      // 0xE0
   BYTE CurrentDirectories[0x300];  // 0xF0
   ULONG_PTR EnvironmentSize;       // 0x3F0
 };
@@ -202,14 +202,14 @@ struct PEB {
   HANDLE ProcessHeap;                              // 0x030
   RTL_CRITICAL_SECTION* FastPebLock;               // 0x038
   BYTE Reserved040[0x068 - 0x040];
-  PVOID ApiSetMap;             // 0x068
-  ULONG TlsExpansionCounter;   // 0x070
+  PVOID ApiSetMap;            // 0x068
+  ULONG TlsExpansionCounter;  // 0x070
   ULONG Reserved074;
-  RTL_BITMAP* TlsBitmap;       // 0x078
-  ULONG TlsBitmapBits[2];      // 0x080
+  RTL_BITMAP* TlsBitmap;   // 0x078
+  ULONG TlsBitmapBits[2];  // 0x080
   BYTE Reserved088[0x0B8 - 0x088];
-  ULONG NumberOfProcessors;    // 0x0B8
-  ULONG NtGlobalFlag;          // 0x0BC
+  ULONG NumberOfProcessors;  // 0x0B8
+  ULONG NtGlobalFlag;        // 0x0BC
   BYTE Reserved0C0[0x0E8 - 0x0C0];
   ULONG NumberOfHeaps;         // 0x0E8
   ULONG MaximumNumberOfHeaps;  // 0x0EC
@@ -225,10 +225,10 @@ struct PEB {
   ULONG ImageSubsystemMajorVersion;  // 0x12C
   ULONG ImageSubsystemMinorVersion;  // 0x130
   BYTE Reserved134[0x230 - 0x134];
-  PVOID PostProcessInitRoutine;       // 0x230
-  RTL_BITMAP* TlsExpansionBitmap;     // 0x238
-  ULONG TlsExpansionBitmapBits[32];   // 0x240
-  ULONG SessionId;                    // 0x2C0
+  PVOID PostProcessInitRoutine;      // 0x230
+  RTL_BITMAP* TlsExpansionBitmap;    // 0x238
+  ULONG TlsExpansionBitmapBits[32];  // 0x240
+  ULONG SessionId;                   // 0x2C0
   BYTE Reserved2C4[0x318 - 0x2C4];
   ULONG_PTR MinimumStackCommit;  // 0x318
   PVOID FlsCallback;             // 0x320  zero from Windows 10 1903 on, as are the Fls words that follow

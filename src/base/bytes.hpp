@@ -54,7 +54,8 @@ class ByteView {
   }
 
   /// The NUL-ended string at `offset`, without its NUL; nothing if it has no end within `limit` bytes.
-  [[nodiscard]] std::optional<std::string_view> c_string(std::uint64_t offset, std::size_t limit = 4096) const {
+  [[nodiscard]] std::optional<std::string_view> c_string(std::uint64_t offset,
+                                                         std::size_t limit = 4096) const {
     if (offset >= bytes_.size()) return std::nullopt;
     const std::size_t room = std::min<std::size_t>(limit, bytes_.size() - static_cast<std::size_t>(offset));
     const auto* start = reinterpret_cast<const char*>(bytes_.data() + offset);

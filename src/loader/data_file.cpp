@@ -41,7 +41,9 @@ Result<void> Loader::free_data(void* handle) {
   const Guard guard(*this);
   const auto at = std::ranges::find(data_files_, handle, [](const auto& data) { return data->handle; });
   if (at == data_files_.end()) {
-    return fail({.kind = ErrorKind::invalid, .status = abi::STATUS_DLL_NOT_FOUND, .what = "no such data file is loaded"});
+    return fail({.kind = ErrorKind::invalid,
+                 .status = abi::STATUS_DLL_NOT_FOUND,
+                 .what = "no such data file is loaded"});
   }
   if (--(*at)->references == 0) data_files_.erase(at);
   return {};

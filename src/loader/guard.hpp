@@ -10,7 +10,9 @@ namespace bobbin::loader {
 /// Takes the loader lock for the calling (attached) thread; recursive.
 class Loader::Guard {
  public:
-  explicit Guard(Loader& loader) : lock_(loader.lock_) { held_ = sync::enter(lock_, thread::current_waiter()); }
+  explicit Guard(Loader& loader) : lock_(loader.lock_) {
+    held_ = sync::enter(lock_, thread::current_waiter());
+  }
   ~Guard() {
     if (held_) sync::leave(lock_);
   }

@@ -24,7 +24,8 @@ std::string folder_of(const std::string& path) {
 
 // ---- finding and mapping ---------------------------------------------------------------------------------
 
-Result<std::string> Loader::locate(const std::string& name, const std::string& first, const Module* importer) const {
+Result<std::string> Loader::locate(const std::string& name, const std::string& first,
+                                   const Module* importer) const {
   if (is_path(name)) {
     const auto host = options_.host_path(nls::to_utf16(name));
     if (host) return absolute(*host);
@@ -33,7 +34,8 @@ Result<std::string> Loader::locate(const std::string& name, const std::string& f
   }
   return fail({.kind = ErrorKind::not_found,
                .status = abi::STATUS_DLL_NOT_FOUND,
-               .what = importer != nullptr ? fmt::format("was not found; {} needs it", importer->name) : "was not found",
+               .what = importer != nullptr ? fmt::format("was not found; {} needs it", importer->name)
+                                           : "was not found",
                .file = name,
                .advice = is_path(name) ? "check the path"
                                        : "put it into one of the folders that are searched: " +
@@ -88,7 +90,8 @@ Result<Module*> Loader::map_tree(Transaction& load, const std::string& name, con
   Module* module = mapped->get();
   module->static_load = load.static_load;
   load.fresh.push_back(std::move(*mapped));
-  // A program that is loaded as a library is data with code in it: Windows resolves nothing for it (spec 3.2).
+  // A program that is loaded as a library is data with code in it: Windows resolves nothing for it
+  // (spec 3.2).
   module->resolved_ = load.resolve && (module->is_dll() || load.static_load);
   if (module->resolved_) {
     if (auto bound = bind_imports(load, *module); !bound) return propagate(bound);
@@ -137,7 +140,8 @@ Result<void> Loader::prepare(Transaction& load) {
       auto writable = image.mapped.make_writable(directory.index, 4);
       if (!writable) return propagate(writable);
       const std::span<const std::byte> bytes(
-          directory.template_size != 0 ? image.mapped.at(directory.template_begin) : nullptr, directory.template_size);
+          directory.template_size != 0 ? image.mapped.at(directory.template_begin) : nullptr,
+          directory.template_size);
       auto reservation = engine_.prepare_module(
           {.bytes = bytes,
            .alignment = std::max<std::size_t>(directory.alignment, 16),
@@ -187,8 +191,10 @@ Result<void> Loader::attach(Transaction& load) {
       module->entry.Flags &= ~std::uint32_t{abi::LDRP_LOAD_IN_PROGRESS};
       module->entry.Flags |= abi::LDRP_ENTRY_PROCESSED;
       if (answer == Answer::guest_ended) {
-        return fail({.kind = ErrorKind::guest_ended, .status = abi::STATUS_THREAD_IS_TERMINATING,
-                     .what = "ended the guest while it was being initialised", .file = module->name});
+        return fail({.kind = ErrorKind::guest_ended,
+                     .status = abi::STATUS_THREAD_IS_TERMINATING,
+                     .what = "ended the guest while it was being initialised",
+                     .file = module->name});
       }
       if (answer == Answer::refused) {
         module->entry.Flags |= abi::LDRP_PROCESS_ATTACH_FAILED;
@@ -228,7 +234,8 @@ Result<Module*> Loader::load(const std::string& name, LoadFlags flags) try {
   if (!guard.held()) return interrupted();
   Transaction load;
   if (flags.own_folder_first && is_path(name)) {
-    if (const auto host = options_.host_path(nls::to_utf16(name))) load.first_folder = folder_of(absolute(*host));
+    if (const auto host = options_.host_path(nls::to_utf16(name)))
+      load.first_folder = folder_of(absolute(*host));
   }
   load.resolve = flags.resolve;
   const std::string full = is_path(name) ? with_extension(name) : name;
@@ -236,7 +243,10 @@ Result<Module*> Loader::load(const std::string& name, LoadFlags flags) try {
   if (!module) return module;
   return finish(load, *module);
 } catch (const std::bad_alloc&) {
-  return fail({.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = "no memory to load it", .file = name});
+  return fail({.kind = ErrorKind::out_of_memory,
+               .status = abi::STATUS_NO_MEMORY,
+               .what = "no memory to load it",
+               .file = name});
 }
 
 Result<Module*> Loader::load_program(const std::string& path) try {
@@ -273,13 +283,18 @@ Result<Module*> Loader::load_program(const std::string& path) try {
   for (Module* module : load.order) module->arriving = false;
   if (!attached) return propagate(attached);
   if (!call_tls_callbacks(*program, Reason::process_attach)) {
-    return fail({.kind = ErrorKind::guest_ended, .status = abi::STATUS_THREAD_IS_TERMINATING,
-                 .what = "ended in a TLS callback", .file = program->name});
+    return fail({.kind = ErrorKind::guest_ended,
+                 .status = abi::STATUS_THREAD_IS_TERMINATING,
+                 .what = "ended in a TLS callback",
+                 .file = program->name});
   }
   program->entry.Flags |= abi::LDRP_ENTRY_PROCESSED;
   return program;
 } catch (const std::bad_alloc&) {
-  return fail({.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = "no memory to load it", .file = path});
+  return fail({.kind = ErrorKind::out_of_memory,
+               .status = abi::STATUS_NO_MEMORY,
+               .what = "no memory to load it",
+               .file = path});
 }
 
 }  // namespace bobbin::loader

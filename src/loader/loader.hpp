@@ -3,7 +3,8 @@
 // Coming in is two-phase for all modules of one load together:
 //
 //   map_tree()    find, parse, map, bind imports, recursively          may fail; the transaction's destructor
-//   prepare()     TLS index and room in every live thread; protect     unmaps everything that is not published
+//   prepare()     TLS index and room in every live thread; protect     unmaps everything that is not
+//   published
 //   ---- nothing below can fail --------------------------------------------------------------------------
 //   publish()     TLS blocks visible, LDR lists, GetModuleHandle finds it
 //   attach()      TLS callbacks and DllMain, dependencies first; a refusal unloads again, in order
@@ -61,7 +62,7 @@ struct Options {
 
 /// How a module is wanted.
 struct LoadFlags {
-  bool resolve = true;         ///< false: DONT_RESOLVE_DLL_REFERENCES
+  bool resolve = true;            ///< false: DONT_RESOLVE_DLL_REFERENCES
   bool own_folder_first = false;  ///< LOAD_WITH_ALTERED_SEARCH_PATH, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR
 };
 
@@ -82,8 +83,8 @@ class Loader final : public thread::LifeObserver {
 
   /// LoadLibraryEx. `name` is a bare name or a path, host or Windows; UTF-8.
   [[nodiscard]] Result<Module*> load(const std::string& name, LoadFlags flags = {});
-  /// LOAD_LIBRARY_AS_DATAFILE: the file's bytes (or, with `as_image`, its sections laid out) to look at; nothing
-  /// is bound or run. The handle is no module: its low bits are not 0. free_data() gives it back.
+  /// LOAD_LIBRARY_AS_DATAFILE: the file's bytes (or, with `as_image`, its sections laid out) to look at;
+  /// nothing is bound or run. The handle is no module: its low bits are not 0. free_data() gives it back.
   [[nodiscard]] Result<void*> load_data(const std::string& name, bool as_image);
   [[nodiscard]] Result<void> free_data(void* handle);
   /// FreeLibrary: one reference less; unloads what nobody needs any more.
@@ -159,7 +160,8 @@ class Loader final : public thread::LifeObserver {
     [[nodiscard]] std::string describe() const;
   };
   [[nodiscard]] Result<void*> resolve(Transaction* load, Module& module, const Wanted& wanted, int depth = 0);
-  [[nodiscard]] Result<void*> forwarded(Transaction* load, Module& module, std::string_view forwarder, int depth);
+  [[nodiscard]] Result<void*> forwarded(Transaction* load, Module& module, std::string_view forwarder,
+                                        int depth);
 
   // notify.cpp
   /// TLS callbacks, then the entry point. FALSE from PROCESS_ATTACH is `refused`.
@@ -184,7 +186,7 @@ class Loader final : public thread::LifeObserver {
   std::vector<std::unique_ptr<Module>> modules_;  ///< in load order
   struct DataFile;
   std::vector<std::unique_ptr<DataFile>> data_files_;
-  std::vector<Module*> initialised_;              ///< in the order of their PROCESS_ATTACH
+  std::vector<Module*> initialised_;  ///< in the order of their PROCESS_ATTACH
   Module* program_ = nullptr;
   std::uint32_t generation_of_lists_ = 0;  ///< counts changes of modules_ and initialised_
 };

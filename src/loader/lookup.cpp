@@ -100,12 +100,14 @@ Result<void*> Loader::resolve(Transaction* load, Module& module, const Wanted& w
     if (target && !target->forwarder.empty()) return forwarded(load, module, target->forwarder, depth + 1);
     if (target) return static_cast<void*>(module.image->mapped.at(target->rva));
   }
-  return fail({.kind = ErrorKind::missing_export,
-               .status = wanted.name.empty() ? abi::STATUS_ORDINAL_NOT_FOUND : abi::STATUS_ENTRYPOINT_NOT_FOUND,
-               .what = "does not export " + wanted.describe(),
-               .file = module.name,
-               .advice = module.native ? "Bobbin does not provide this function; `bobbin doctor` lists all that are missing"
-                                       : "check that the DLL's version is the one that is expected"});
+  return fail(
+      {.kind = ErrorKind::missing_export,
+       .status = wanted.name.empty() ? abi::STATUS_ORDINAL_NOT_FOUND : abi::STATUS_ENTRYPOINT_NOT_FOUND,
+       .what = "does not export " + wanted.describe(),
+       .file = module.name,
+       .advice = module.native
+                     ? "Bobbin does not provide this function; `bobbin doctor` lists all that are missing"
+                     : "check that the DLL's version is the one that is expected"});
 }
 
 Result<void*> Loader::forwarded(Transaction* load, Module& module, std::string_view forwarder, int depth) {
@@ -150,7 +152,10 @@ Result<void*> Loader::resolve_delay_import(Module& module, Rva descriptor, std::
   const Guard guard(*this);
   if (!guard.held()) return interrupted();
   if (!module.image) {
-    return fail({.kind = ErrorKind::invalid, .status = abi::STATUS_INVALID_PARAMETER, .what = "no such import", .file = module.name});
+    return fail({.kind = ErrorKind::invalid,
+                 .status = abi::STATUS_INVALID_PARAMETER,
+                 .what = "no such import",
+                 .file = module.name});
   }
   auto imports = module.image->in_memory.delay_imports();
   if (!imports) return propagate(imports);

@@ -19,7 +19,12 @@
 namespace bobbin::loader {
 
 /// DllMain's reasons; TLS callbacks get the same.
-enum class Reason : std::uint32_t { process_detach = 0, process_attach = 1, thread_attach = 2, thread_detach = 3 };
+enum class Reason : std::uint32_t {
+  process_detach = 0,
+  process_attach = 1,
+  thread_attach = 2,
+  thread_detach = 3
+};
 
 /// A PE image as a module holds it: the file, where it stands, and a second parse of what stands there.
 struct ImagePart {
@@ -28,8 +33,8 @@ struct ImagePart {
   image::FileBytes file;
   pe::File parsed;  ///< views into `file`
   image::Mapped mapped;
-  pe::File in_memory;    ///< views into `mapped`
-  pe::Exports exports;   ///< of in_memory
+  pe::File in_memory;   ///< views into `mapped`
+  pe::Exports exports;  ///< of in_memory
 };
 
 /// A native DLL: a set of bits in the native table, and what the host added with provide().
@@ -65,9 +70,9 @@ class Module {
   /// a program that LoadLibrary was given).
   [[nodiscard]] bool resolved() const { return resolved_; }
 
-  std::string name;  ///< file name as it is, UTF-8
-  std::string key;   ///< lower case of it: what lookups compare
-  std::string path;  ///< host path; empty for natives
+  std::string name;                     ///< file name as it is, UTF-8
+  std::string key;                      ///< lower case of it: what lookups compare
+  std::string path;                     ///< host path; empty for natives
   std::u16string full_name, base_name;  ///< what LDR entries point to
   abi::LDR_DATA_TABLE_ENTRY entry{};    ///< as guests walk it
 
@@ -79,9 +84,9 @@ class Module {
   std::uint32_t references = 0;       ///< LoadLibrary calls not yet freed
   bool pinned = false;                ///< never unloaded: the program, natives, GET_MODULE_HANDLE_EX_FLAG_PIN
   bool resolved_ = false;
-  bool static_load = false;           ///< lpReserved of PROCESS_ATTACH is not NULL
-  bool leaving = false;               ///< being unloaded
-  bool arriving = false;              ///< being loaded: stays until its load is complete, whatever frees it
+  bool static_load = false;  ///< lpReserved of PROCESS_ATTACH is not NULL
+  bool leaving = false;      ///< being unloaded
+  bool arriving = false;     ///< being loaded: stays until its load is complete, whatever frees it
 
   void depend_on(Module& needed) {
     if (&needed != this && std::ranges::find(dependencies, &needed) == dependencies.end()) {

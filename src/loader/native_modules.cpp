@@ -49,7 +49,9 @@ class Writer {
   void put(std::uint32_t rva, T value) {
     std::memcpy(base_ + rva, &value, sizeof value);
   }
-  void text(std::uint32_t rva, std::string_view value) { std::memcpy(base_ + rva, value.data(), value.size()); }
+  void text(std::uint32_t rva, std::string_view value) {
+    std::memcpy(base_ + rva, value.data(), value.size());
+  }
 
  private:
   std::byte* base_;

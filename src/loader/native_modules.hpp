@@ -1,8 +1,9 @@
-// DLLs that are not files: kernel32, ntdll and their kin, whose functions are ours, and DLLs that a host provides.
+// DLLs that are not files: kernel32, ntdll and their kin, whose functions are ours, and DLLs that a host
+// provides.
 //
-// Natives are registered as tables (win32/ owns them; the loader never includes it). A guest's import is bound
-// straight to the native's address. For guests that walk export directories by hand each native DLL also has a
-// synthetic PE image: headers, an export directory and one jump per function.
+// Natives are registered as tables (win32/ owns them; the loader never includes it). A guest's import is
+// bound straight to the native's address. For guests that walk export directories by hand each native DLL
+// also has a synthetic PE image: headers, an export directory and one jump per function.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,8 @@
 
 namespace bobbin::loader {
 
-/// One function that we export. `address` has the Windows calling convention. `dlls` is a set of bits, one for
-/// each native DLL that exports it; their meaning is the registrar's.
+/// One function that we export. `address` has the Windows calling convention. `dlls` is a set of bits, one
+/// for each native DLL that exports it; their meaning is the registrar's.
 struct NativeExport {
   const char* name;
   void* address;

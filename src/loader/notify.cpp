@@ -1,7 +1,7 @@
 // Who is told what, in Windows' order (specification 3.6, 3.7, 6.4, 6.5). All under the loader lock.
 //
-// For one module and one reason: its TLS callbacks in array order, then its entry point. A program has no entry
-// point of that kind; its TLS callbacks come after all DLLs', whatever the reason.
+// For one module and one reason: its TLS callbacks in array order, then its entry point. A program has no
+// entry point of that kind; its TLS callbacks come after all DLLs', whatever the reason.
 #include <fmt/format.h>
 
 #include "abi/status.hpp"
@@ -22,8 +22,8 @@ bool Loader::call_tls_callbacks(const Module& module, Reason reason) {
   // The array is read anew at each step: a callback may extend it (specification 3.7).
   auto** next = reinterpret_cast<void**>(module.base() + module.tls->directory.callbacks.value);
   for (; *next != nullptr; ++next) {
-    if (!thread::call_guest<void(void*, void*, void*)>(*next, static_cast<void*>(module.base()), argument(reason),
-                                                       static_cast<void*>(nullptr))) {
+    if (!thread::call_guest<void(void*, void*, void*)>(*next, static_cast<void*>(module.base()),
+                                                       argument(reason), static_cast<void*>(nullptr))) {
       return false;
     }
   }
@@ -45,7 +45,8 @@ Loader::Answer Loader::notify(Module& module, Reason reason, void* reserved) {
 
 void Loader::notify_threads(Reason reason) {
   const bool backwards = reason == Reason::thread_detach;
-  // A callback may load or free modules; then the lists have changed and the place is found again by the module.
+  // A callback may load or free modules; then the lists have changed and the place is found again by the
+  // module.
   const auto count = [&] { return backwards ? initialised_.size() : modules_.size(); };
   const auto at = [&](std::size_t i) {
     return backwards ? initialised_[initialised_.size() - 1 - i] : modules_[i].get();

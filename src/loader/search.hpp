@@ -18,8 +18,8 @@ namespace bobbin::loader {
 [[nodiscard]] bool is_path(std::string_view name);
 /// What stands after the last separator.
 [[nodiscard]] std::string_view base_of(std::string_view name);
-/// Whether it is a path into C:\Windows\System32, where native DLLs say that they are. What is found there goes
-/// by its bare name.
+/// Whether it is a path into C:\Windows\System32, where native DLLs say that they are. What is found there
+/// goes by its bare name.
 [[nodiscard]] bool is_native_path(std::string_view path);
 /// The host's own name of a file: absolute, without symbolic links. The path itself if there is no such file.
 [[nodiscard]] std::string absolute(const std::string& path);

@@ -10,7 +10,8 @@
 
 namespace bobbin::loader {
 
-/// Owns the modules that a load has mapped so far; dropping it unmaps them. publish() hands them to the loader.
+/// Owns the modules that a load has mapped so far; dropping it unmaps them. publish() hands them to the
+/// loader.
 struct Loader::Transaction {
   Transaction() = default;
   Transaction(const Transaction&) = delete;
@@ -24,14 +25,14 @@ struct Loader::Transaction {
     }
   }
 
-  std::vector<std::unique_ptr<Module>> fresh;     ///< in load order
-  std::vector<Module*> order;                     ///< dependencies first
-  std::vector<tls::Reservation> reservations;     ///< one for each of tls_modules
+  std::vector<std::unique_ptr<Module>> fresh;  ///< in load order
+  std::vector<Module*> order;                  ///< dependencies first
+  std::vector<tls::Reservation> reservations;  ///< one for each of tls_modules
   std::vector<Module*> tls_modules;
-  std::vector<Module*> forwarding;                ///< modules that forward to others of this load
-  std::string first_folder;                       ///< searched before all others; may be empty
-  bool static_load = false;                       ///< part of process start
-  bool resolve = true;                            ///< false: DONT_RESOLVE_DLL_REFERENCES
+  std::vector<Module*> forwarding;  ///< modules that forward to others of this load
+  std::string first_folder;         ///< searched before all others; may be empty
+  bool static_load = false;         ///< part of process start
+  bool resolve = true;              ///< false: DONT_RESOLVE_DLL_REFERENCES
 };
 
 }  // namespace bobbin::loader

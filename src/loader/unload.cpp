@@ -1,8 +1,8 @@
 // How modules go, and how the process ends.
 //
 // A module stays while it is reachable: from one that is pinned or has references (LoadLibrary calls), along
-// what modules were bound to. So there are no counts to keep for dependencies, and circles of DLLs that import
-// each other go as soon as nobody else needs them.
+// what modules were bound to. So there are no counts to keep for dependencies, and circles of DLLs that
+// import each other go as soon as nobody else needs them.
 #include <algorithm>
 #include <new>
 
@@ -59,7 +59,8 @@ void Loader::unload_unreachable(const std::function<void()>& before_unmapping) {
   }
   std::vector<Module*> going;
   for (const auto& module : modules_) {
-    if (!module->leaving && std::ranges::find(reached, module.get()) == reached.end()) going.push_back(module.get());
+    if (!module->leaving && std::ranges::find(reached, module.get()) == reached.end())
+      going.push_back(module.get());
   }
   for (Module* module : going) module->leaving = true;
   // In reverse order of their initialisation. A detach may load and free other modules, so the list is looked
@@ -87,11 +88,13 @@ void Loader::unload_all() noexcept {
     module->references = 0;
     if (module->image) module->pinned = false;
   }
-  // A DLL may stop its own threads in its detach; those that run on lose their code only when they stand still.
+  // A DLL may stop its own threads in its detach; those that run on lose their code only when they stand
+  // still.
   unload_unreachable([this] { threads_.stop_all_others(0); });
 }
 
-// ---- the end of the process (specification 6.5) ------------------------------------------------------------
+// ---- the end of the process (specification 6.5)
+// ------------------------------------------------------------
 
 namespace {
 /// Whether another thread has ended the process while this one was in a native: it just leaves.
@@ -107,7 +110,8 @@ void Loader::exit_process(std::uint32_t code) noexcept {
     threads_.stop_all_others(code);
     ldr_.ShutdownThreadId = reinterpret_cast<void*>(static_cast<std::uintptr_t>(thread::current().id()));
     ldr_.ShutdownInProgress = 1;
-    for (std::size_t left = initialised_.size(); left-- > 0;) detach(*initialised_[left], reinterpret_cast<void*>(1));
+    for (std::size_t left = initialised_.size(); left-- > 0;)
+      detach(*initialised_[left], reinterpret_cast<void*>(1));
     if (program_ != nullptr) (void)call_tls_callbacks(*program_, Reason::process_detach);
   }
   threads_.leave_current();

@@ -15,7 +15,8 @@ CallbackPages::~CallbackPages() {
 }
 
 Result<void> CallbackPages::add_page() {
-  auto base = space_.reserve(arch::kCallbackPageSize, nullptr, memory::Type::private_memory, memory::kReadWrite);
+  auto base =
+      space_.reserve(arch::kCallbackPageSize, nullptr, memory::Type::private_memory, memory::kReadWrite);
   if (!base) return propagate(base);
   auto done = space_.commit(*base, arch::kCallbackPageSize, memory::kReadWrite);
   if (done) {
@@ -84,7 +85,8 @@ void CallbackPages::dispatch(arch::Callback* self, const std::uint64_t* cells, c
   std::atomic_signal_fence(std::memory_order_seq_cst);
   place.where.store(thread::Where::guest, std::memory_order_relaxed);
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (place.requests.load(std::memory_order_relaxed) != 0) [[unlikely]] thread::serve_requests(place);
+  if (place.requests.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    thread::serve_requests(place);
 }
 
 Result<void*> make_callback(CallbackBase* callback) {

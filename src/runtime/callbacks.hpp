@@ -36,7 +36,7 @@ class CallbackPages {
 
   memory::AddressSpace& space_;
   os::Mutex mutex_;
-  std::vector<Page> pages_;                           ///< guarded by mutex_
+  std::vector<Page> pages_;                                ///< guarded by mutex_
   std::vector<std::pair<std::size_t, std::size_t>> free_;  ///< page and slot; guarded by mutex_
 };
 

@@ -72,7 +72,11 @@ class Doctor {
 
   void look_at(const std::string& importer, const pe::ImportedDll& dll, bool delayed,
                std::vector<std::pair<Examined*, std::string>>& next) {
-    DllStatus status{.importer = importer, .dll = std::string(dll.name), .found_at = {}, .delayed = delayed, .imports = {}};
+    DllStatus status{.importer = importer,
+                     .dll = std::string(dll.name),
+                     .found_at = {},
+                     .delayed = delayed,
+                     .imports = {}};
     const std::string key(loader::resolve_api_set(loader::lower(loader::with_extension(dll.name))));
     const auto native = std::ranges::find(detail::kNativeDlls, key, &loader::NativeDll::name);
     Examined* guest = nullptr;
@@ -83,7 +87,8 @@ class Doctor {
       if (auto opened = open(*path)) next.emplace_back(guest = *opened, key);
     }
     for (const pe::ImportedSymbol& symbol : dll.symbols) {
-      ImportStatus import{.function = symbol.by_ordinal() ? fmt::format("#{}", symbol.ordinal) : std::string(symbol.name)};
+      ImportStatus import{.function = symbol.by_ordinal() ? fmt::format("#{}", symbol.ordinal)
+                                                          : std::string(symbol.name)};
       if (native != std::end(detail::kNativeDlls)) {
         if (const auto* found = natives_.find(symbol.name, native->dlls)) {
           import.provider = found->partial != nullptr ? Provider::partial : Provider::native;
@@ -109,13 +114,16 @@ class Doctor {
 
 }  // namespace
 
-Result<Diagnosis> diagnose(const std::string& path, const Options& options) { return Doctor(options).examine(path); }
+Result<Diagnosis> diagnose(const std::string& path, const Options& options) {
+  return Doctor(options).examine(path);
+}
 
 std::vector<NativeFunction> native_functions() {
   std::vector<NativeFunction> all;
   const loader::NativeTable table(win32::all_natives());
   for (const auto* native : table.of(0xFFFF)) {
-    NativeFunction function{.name = native->name, .dlls = {}, .partial = native->partial != nullptr ? native->partial : ""};
+    NativeFunction function{
+        .name = native->name, .dlls = {}, .partial = native->partial != nullptr ? native->partial : ""};
     for (const loader::NativeDll& dll : detail::kNativeDlls) {
       if ((dll.dlls & native->dlls) != 0) function.dlls.emplace_back(dll.name);
     }

@@ -23,7 +23,8 @@ std::optional<Error> run_in_guest(void (*body)(void*), void* context) {
     thread = *attached;
   }
   auto call = [body, context] { body(context); };
-  if (thread::inside_gate(*thread, call)) [[likely]] return std::nullopt;
+  if (thread::inside_gate(*thread, call)) [[likely]]
+    return std::nullopt;
   State* state = running();
   return state != nullptr && state->ended
              ? state->ended_error()

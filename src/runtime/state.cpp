@@ -115,7 +115,8 @@ Result<std::shared_ptr<State>> State::create(const Options& options) {
 }
 
 Result<void> State::build() {
-  if (const char* nth = getenv("BOBBIN_FAIL_ALLOCATION"); nth != nullptr) os::fail_allocation(strtoull(nth, nullptr, 10));
+  if (const char* nth = getenv("BOBBIN_FAIL_ALLOCATION"); nth != nullptr)
+    os::fail_allocation(strtoull(nth, nullptr, 10));
   if (options.trace != 0) install_trace(options);
   const std::string program = options.program.empty() ? own_path() : options.program;
 
@@ -127,8 +128,10 @@ Result<void> State::build() {
   process::ProcessOptions process_options{.program = program, .arguments = options.arguments};
   if (options.inherit_environment) process_options.host_environment = environ;
   for (const auto& [name, value] : options.environment) {
-    if (value) process_options.set_variables.emplace_back(name, *value);
-    else process_options.unset_variables.push_back(name);
+    if (value)
+      process_options.set_variables.emplace_back(name, *value);
+    else
+      process_options.unset_variables.push_back(name);
   }
   if (options.exit_ends_host) process_options.child_command = {"/proc/self/exe", "run"};
   auto made_process = process::Process::create(std::move(process_options), *files, handles);
@@ -159,7 +162,8 @@ Result<void> State::build() {
     return located->host;
   };
   loader_options.on_exit = [this](std::uint32_t code) { on_exit(code); };
-  loader = std::make_unique<loader::Loader>(std::move(loader_options), space, *engine, *threads, peb, loader_lock);
+  loader =
+      std::make_unique<loader::Loader>(std::move(loader_options), space, *engine, *threads, peb, loader_lock);
   services = std::make_unique<win32::Services>(
       win32::Services{handles, space, heaps, *files, *process, *threads, *loader, *engine});
   win32::install(services.get());
@@ -253,7 +257,8 @@ Result<std::uint32_t> State::run() {
   peb.ImageSubsystem = header.subsystem;
   threads->set_default_stack_size(header.stack_reserve);
   threads->run_on_main_stack(header.stack_reserve, [&] {
-    const auto code = thread::call_guest<std::uint32_t(void*)>(module.entry.EntryPoint, static_cast<void*>(&peb));
+    const auto code =
+        thread::call_guest<std::uint32_t(void*)>(module.entry.EntryPoint, static_cast<void*>(&peb));
     if (code) threads->exit_current(*code);
   });
   if (!ended) {  // the main thread has ended, others go on: the last one ends the process

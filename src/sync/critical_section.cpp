@@ -1,9 +1,9 @@
 #include "sync/critical_section.hpp"
 
-#include <array>
-#include <cstddef>
 #include <immintrin.h>
 #include <algorithm>
+#include <array>
+#include <cstddef>
 
 #include "sync/parking.hpp"
 
@@ -60,8 +60,8 @@ void become_owner(RTL_CRITICAL_SECTION& cs, abi::HANDLE self) {
 }  // namespace
 
 void initialize(RTL_CRITICAL_SECTION& cs, std::uint32_t spin_count) noexcept {
-  // Windows keeps debug information for sections that ask for it, and -1 otherwise. C runtimes (Wine's) write a
-  // name into it without looking, so every section points to one scratch block, which nobody reads.
+  // Windows keeps debug information for sections that ask for it, and -1 otherwise. C runtimes (Wine's) write
+  // a name into it without looking, so every section points to one scratch block, which nobody reads.
   static constinit std::array<std::byte, 64> scratch{};
   cs.DebugInfo = scratch.data();
   cs.LockCount = section::kFree;

@@ -13,7 +13,7 @@ namespace {
 
 struct Row {
   int host;
-  abi::DWORD64 abi::CONTEXT::*guest;
+  abi::DWORD64 abi::CONTEXT::* guest;
 };
 constexpr Row kIntegers[] = {
     {REG_RAX, &abi::CONTEXT::Rax}, {REG_RCX, &abi::CONTEXT::Rcx}, {REG_RDX, &abi::CONTEXT::Rdx},
@@ -106,7 +106,8 @@ Result<void> Threads::set_context(Thread& thread, const abi::CONTEXT& context) {
 }
 
 void Threads::settle_suspended(Thread& thread) {
-  // The stop signal is on its way: wait until the thread either stands in the handler or was seen in a native.
+  // The stop signal is on its way: wait until the thread either stands in the handler or was seen in a
+  // native.
   const std::uint64_t deadline = os::monotonic_now() + 1'000'000'000;
   while (thread.stopped_context_.load() == nullptr && thread.host_id() != 0 &&
          thread.where.load() == Where::guest && os::monotonic_now() < deadline) {

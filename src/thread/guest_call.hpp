@@ -10,8 +10,9 @@
 namespace bobbin::thread {
 
 /// Runs `body`, which calls into the guest, inside a gate of the current thread. False if the gate was left
-/// (the guest or the thread ended meanwhile); then the caller returns as soon as it can: its own native's scope
-/// or the outer gate goes on with the leaving. `body` must own nothing (its frame is dropped on leaving).
+/// (the guest or the thread ended meanwhile); then the caller returns as soon as it can: its own native's
+/// scope or the outer gate goes on with the leaving. `body` must own nothing (its frame is dropped on
+/// leaving).
 template <class Body>
 [[nodiscard]] bool inside_gate(Place& place, Body& body) {
   struct Context {
@@ -30,7 +31,8 @@ template <class Body>
         const Where outside = thread_place.where.load(std::memory_order_relaxed);
         thread_place.where.store(Where::guest, std::memory_order_relaxed);
         std::atomic_signal_fence(std::memory_order_seq_cst);
-        if (thread_place.requests.load(std::memory_order_relaxed) != 0) [[unlikely]] serve_requests(thread_place);
+        if (thread_place.requests.load(std::memory_order_relaxed) != 0) [[unlikely]]
+          serve_requests(thread_place);
         callable();
         std::atomic_signal_fence(std::memory_order_seq_cst);
         thread_place.where.store(outside, std::memory_order_relaxed);
@@ -59,16 +61,18 @@ struct GuestCall<R(A...)> {
     Returned<R> result{};
     auto body = [&] {
       const auto function = reinterpret_cast<Function>(address);
-      if constexpr (std::is_void_v<R>) function(arguments...);
-      else result = function(arguments...);
+      if constexpr (std::is_void_v<R>)
+        function(arguments...);
+      else
+        result = function(arguments...);
     };
     if (!inside_gate(place, body)) return std::nullopt;
     return result;
   }
 };
 
-/// `call_guest<BOOL(void*, DWORD)>(address, a, b)`: the result, or nothing if the guest ended meanwhile. On an
-/// attached thread only.
+/// `call_guest<BOOL(void*, DWORD)>(address, a, b)`: the result, or nothing if the guest ended meanwhile. On
+/// an attached thread only.
 template <class Signature, class... A>
 [[nodiscard]] auto call_guest(void* address, A... arguments) {
   return GuestCall<Signature>::call(current_place(), address, arguments...);

@@ -34,15 +34,14 @@ struct Place {
   std::uint64_t guest_rsp = 0;
 };
 
-/// Carries out what others asked of this thread, which is in guest code; may not return (it leaves to its gate).
+/// Carries out what others asked of this thread, which is in guest code; may not return (it leaves to its
+/// gate).
 void serve_requests(Place& place);
 
-[[nodiscard]] inline Place& current_place() {
-  return *static_cast<Place*>(abi::current_teb()->BobbinThread);
-}
+[[nodiscard]] inline Place& current_place() { return *static_cast<Place*>(abi::current_teb()->BobbinThread); }
 
-/// Marks the thread as inside a native, from the first instruction that may take a lock or memory to the last.
-/// Every native that is not a leaf opens one; win32/native.hpp does it for all of them. Nests.
+/// Marks the thread as inside a native, from the first instruction that may take a lock or memory to the
+/// last. Every native that is not a leaf opens one; win32/native.hpp does it for all of them. Nests.
 class NativeScope {
  public:
   NativeScope(std::uint64_t guest_rip, std::uint64_t guest_rsp) noexcept

@@ -1,5 +1,6 @@
-// Stacks of guest threads, pooled. A stack is one reservation: a guard page at the bottom, then memory that the
-// host commits as it is touched. A dead thread's stack is reused once its host thread has left it for good.
+// Stacks of guest threads, pooled. A stack is one reservation: a guard page at the bottom, then memory that
+// the host commits as it is touched. A dead thread's stack is reused once its host thread has left it for
+// good.
 #pragma once
 
 #include <cstddef>

@@ -1,7 +1,7 @@
-// How a thread serves a request: at the end of a native (serve_requests), or in the signal handler when it was
-// interrupted in guest code. The handler only ever acts on the thread it runs on, so what it reads of that
-// thread's Place is in program order; a thread in a native or in the host just goes on, and finds the request
-// when it is about to enter guest code again.
+// How a thread serves a request: at the end of a native (serve_requests), or in the signal handler when it
+// was interrupted in guest code. The handler only ever acts on the thread it runs on, so what it reads of
+// that thread's Place is in program order; a thread in a native or in the host just goes on, and finds the
+// request when it is about to enter guest code again.
 //
 // Leaving from the handler means returning from it into bobbin_gate_leave: the interrupted guest frames are
 // dropped, the host frame of the innermost gate goes on. The handler is installed without SA_RESTART, so a
@@ -106,7 +106,7 @@ void serve_requests(Place& place) {
 
 void install_stop_signal() noexcept {
   static const bool installed = [] {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_sigaction = on_stop_signal;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigfillset(&action.sa_mask);

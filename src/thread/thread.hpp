@@ -1,8 +1,10 @@
-// The life of a thread, as a guest sees it: a TEB, a stack, an id, an exit code, an object that can be waited for.
+// The life of a thread, as a guest sees it: a TEB, a stack, an id, an exit code, an object that can be waited
+// for.
 //
 // There are two kinds, and after their birth nobody can tell them apart:
 //   guest threads     CreateThread: we make the host thread, on a stack from our pool
-//   attached threads  a thread of the host calls a guest function: it gets a TEB on first use, keeps it, and is
+//   attached threads  a thread of the host calls a guest function: it gets a TEB on first use, keeps it, and
+//   is
 //                     run down when it exits
 //
 //   create()/attach_current()  record and TEB exist; ThreadLocalStoragePointer is still NULL
@@ -11,8 +13,9 @@
 //   dying hook                 (loader) THREAD_DETACH, on the dying thread, on top of its stack
 //   retired                    TLS given back, mutexes abandoned; only now the handle is signalled
 //
-// Stopping a thread (process exit, TerminateThread, SuspendThread) is a request: a bit in its Place and a signal.
-// In guest code the signal handler serves it at once; in a native it waits for the native's end (scope.hpp).
+// Stopping a thread (process exit, TerminateThread, SuspendThread) is a request: a bit in its Place and a
+// signal. In guest code the signal handler serves it at once; in a native it waits for the native's end
+// (scope.hpp).
 #pragma once
 
 #include <atomic>
@@ -80,8 +83,8 @@ class Thread final : public sync::Waitable, public Place {
   Threads* owner_ = nullptr;
   std::atomic<tls::ThreadRecord*> record_{nullptr};  ///< nullptr once it has ended
   sync::Waiter waiter_;
-  Stack stack_;                ///< invalid for attached threads
-  void* routine_ = nullptr;    ///< guest start routine
+  Stack stack_;              ///< invalid for attached threads
+  void* routine_ = nullptr;  ///< guest start routine
   void* parameter_ = nullptr;
   std::function<void()> host_routine_;  ///< instead of routine_, for threads that our own services need
   std::atomic<std::uint32_t> exit_code_{kStillActive};
@@ -89,13 +92,15 @@ class Thread final : public sync::Waitable, public Place {
   std::atomic<std::uint64_t> ended_at_{0};
   std::atomic<std::uint32_t> suspend_count_{0};  ///< also the futex that a suspended thread sleeps on
   std::atomic<std::uint32_t> host_id_{0};
-  std::atomic<std::uint32_t> seen_{0};  ///< number of the last stop signal that its handler saw
+  std::atomic<std::uint32_t> seen_{0};           ///< number of the last stop signal that its handler saw
   std::atomic<void*> stopped_context_{nullptr};  ///< ucontext_t of a thread suspended in guest code
-  std::unique_ptr<abi::CONTEXT> next_context_;   ///< set while it is suspended in a native: what it goes on with
-  std::atomic<std::uint32_t> pending_code_{kStillActive};  ///< exit code to be, once something asked for the end
-  bool running_down_ = false;           ///< written by itself: the dying hook was entered
+  std::unique_ptr<abi::CONTEXT>
+      next_context_;  ///< set while it is suspended in a native: what it goes on with
+  std::atomic<std::uint32_t> pending_code_{
+      kStillActive};                     ///< exit code to be, once something asked for the end
+  bool running_down_ = false;            ///< written by itself: the dying hook was entered
   std::atomic<bool> terminated_{false};  ///< ended from outside: no THREAD_DETACH
-  bool ended_ = false;                  ///< guarded by the dispatcher lock
+  bool ended_ = false;                   ///< guarded by the dispatcher lock
   /// Who runs an attached thread down: it itself (detach_current) or, once the Runtime ends, ~Threads.
   enum class Ending : std::uint8_t { none, by_itself, by_owner };
   std::atomic<Ending> ending_{Ending::none};
@@ -105,7 +110,8 @@ class Thread final : public sync::Waitable, public Place {
 class LifeObserver {
  public:
   virtual ~LifeObserver() = default;
-  /// Before the first guest instruction of the thread: attach_storage(), then THREAD_ATTACH. A failure ends it.
+  /// Before the first guest instruction of the thread: attach_storage(), then THREAD_ATTACH. A failure ends
+  /// it.
   virtual Result<void> born(Thread& thread) = 0;
   /// After its last: THREAD_DETACH. Not called for a thread that was terminated from outside.
   virtual void dying(Thread& thread) noexcept = 0;
@@ -117,7 +123,7 @@ class LifeObserver {
 };
 
 struct CreateOptions {
-  void* routine = nullptr;    ///< guest function, DWORD routine(void*)
+  void* routine = nullptr;  ///< guest function, DWORD routine(void*)
   void* parameter = nullptr;
   std::size_t stack_size = 0;     ///< reservation in bytes; 0 means the default
   std::size_t minimum_stack = 0;  ///< the reservation is at least this
@@ -139,7 +145,8 @@ class Threads {
   void set_observer(LifeObserver* observer) { observer_ = observer; }
   void set_default_stack_size(std::size_t bytes) { default_stack_size_ = bytes; }
 
-  /// A new guest thread with all that it needs, not yet running: start() it, or abandon() it. STATUS_NO_MEMORY when something runs out, STATUS_PROCESS_IS_TERMINATING once the process exits.
+  /// A new guest thread with all that it needs, not yet running: start() it, or abandon() it.
+  /// STATUS_NO_MEMORY when something runs out, STATUS_PROCESS_IS_TERMINATING once the process exits.
   [[nodiscard]] Result<Ref<Thread>> create(CreateOptions options);
   /// Lets it run (or stand suspended, if asked to). On failure the thread has ended, and never ran.
   [[nodiscard]] Result<void> start(Thread& thread);
@@ -162,8 +169,8 @@ class Threads {
   [[nodiscard]] Result<std::uint32_t> suspend(Thread& thread);
   [[nodiscard]] Result<std::uint32_t> resume(Thread& thread);
 
-  /// The registers of a suspended thread: all of them if it stands in guest code; Rip and Rsp at the call if it
-  /// stands in a native. STATUS_UNSUCCESSFUL for a thread that is not suspended.
+  /// The registers of a suspended thread: all of them if it stands in guest code; Rip and Rsp at the call if
+  /// it stands in a native. STATUS_UNSUCCESSFUL for a thread that is not suspended.
   [[nodiscard]] Result<void> get_context(Thread& thread, abi::CONTEXT& context);
   /// The registers that a suspended thread goes on with; in a native, from the native's end on.
   [[nodiscard]] Result<void> set_context(Thread& thread, const abi::CONTEXT& context);
@@ -174,8 +181,8 @@ class Threads {
   /// Process exit, step 2: no other thread executes guest code from now on; their handles are signalled with
   /// `code`, their mutexes abandoned; nothing is notified. Threads inside natives end with their native.
   void stop_all_others(std::uint32_t code);
-  /// After stop_all_others: waits until every guest thread but the calling one has left its stack. To be called
-  /// while all that natives use still exists; host threads that are attached go on by themselves.
+  /// After stop_all_others: waits until every guest thread but the calling one has left its stack. To be
+  /// called while all that natives use still exists; host threads that are attached go on by themselves.
   void await_others() noexcept;
   /// After this, create() fails and every gate of every thread is left.
   [[nodiscard]] bool stopping() const { return stopping_.load(); }
@@ -206,8 +213,8 @@ class Threads {
   std::size_t default_stack_size_ = 1 << 20;
   std::atomic<bool> stopping_{false};
   mutable os::Mutex mutex_;
-  std::vector<Thread*> alive_;       ///< guarded by mutex_; each holds a reference
-  std::uint32_t next_id_ = 0;        ///< guarded by mutex_
+  std::vector<Thread*> alive_;  ///< guarded by mutex_; each holds a reference
+  std::uint32_t next_id_ = 0;   ///< guarded by mutex_
   /// Host threads that we started, and attached ones that are being run down: who still uses this object.
   std::atomic<std::uint32_t> busy_{0};
   std::atomic<std::uint32_t> stop_rounds_{0};  ///< how often stop_all_others began

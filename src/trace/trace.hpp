@@ -1,5 +1,5 @@
-// What Bobbin is doing, for those who ask. An event is a category and one line of text; it goes to a sink that
-// the runtime installs. Off (the default) a trace point costs one predictable branch on a relaxed load.
+// What Bobbin is doing, for those who ask. An event is a category and one line of text; it goes to a sink
+// that the runtime installs. Off (the default) a trace point costs one predictable branch on a relaxed load.
 //
 //   if (trace::on(trace::Category::loader)) trace::emit(trace::Category::loader, fmt::format(...));
 #pragma once

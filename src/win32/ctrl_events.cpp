@@ -70,7 +70,7 @@ void deliver_ctrl_events() {
   static std::once_flag once;
   std::call_once(once, start_watching);
   if (g_pipe[1] < 0) return;  // Ctrl-C then ends the program, as it does by default
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   action.sa_flags = SA_RESTART;
   sigaction(SIGINT, &action, nullptr);

@@ -45,16 +45,18 @@ HMODULE load(std::string_view name, DWORD flags) {
     set_last_error(ERROR_INVALID_PARAMETER);
     return nullptr;
   }
-  if ((flags & (LOAD_LIBRARY_AS_DATAFILE | LOAD_LIBRARY_AS_DATAFILE_EXCLUSIVE | LOAD_LIBRARY_AS_IMAGE_RESOURCE)) != 0) {
+  if ((flags & (LOAD_LIBRARY_AS_DATAFILE | LOAD_LIBRARY_AS_DATAFILE_EXCLUSIVE |
+                LOAD_LIBRARY_AS_IMAGE_RESOURCE)) != 0) {
     auto data = modules().load_data(std::string(name), (flags & LOAD_LIBRARY_AS_IMAGE_RESOURCE) != 0);
     if (data) return *data;
     failed(data.error());
     return nullptr;
   }
-  auto module = modules().load(
-      std::string(name), {.resolve = (flags & DONT_RESOLVE_DLL_REFERENCES) == 0,
-                          .own_folder_first =
-                              (flags & (LOAD_WITH_ALTERED_SEARCH_PATH | LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR)) != 0});
+  auto module =
+      modules().load(std::string(name),
+                     {.resolve = (flags & DONT_RESOLVE_DLL_REFERENCES) == 0,
+                      .own_folder_first =
+                          (flags & (LOAD_WITH_ALTERED_SEARCH_PATH | LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR)) != 0});
   if (module) return (*module)->base();
   failed(module.error());
   return nullptr;
@@ -104,7 +106,8 @@ BOOL module_handle_ex(DWORD flags, std::string_view name, const void* address, H
   }
   *result = nullptr;
   const bool from_address = (flags & GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS) != 0;
-  loader::Module* module = from_address ? modules().find_by_address(address) : modules().find(std::string(name));
+  loader::Module* module =
+      from_address ? modules().find_by_address(address) : modules().find(std::string(name));
   if (module == nullptr) {
     set_last_error(ERROR_MOD_NOT_FOUND);
     return FALSE;
@@ -127,7 +130,8 @@ BOOL GetModuleHandleExA(DWORD flags, LPCSTR name, HMODULE* result) {
   return module_handle_ex(flags, text ? utf8(name) : std::string_view(), name, result);
 }
 
-/// Copies a string as GetModuleFileName does: truncated and ended, with ERROR_INSUFFICIENT_BUFFER, if it is long.
+/// Copies a string as GetModuleFileName does: truncated and ended, with ERROR_INSUFFICIENT_BUFFER, if it is
+/// long.
 template <class Char>
 DWORD copy_name(std::basic_string_view<Char> name, Char* buffer, DWORD size) {
   if (size == 0) {
@@ -167,7 +171,8 @@ FARPROC GetProcAddress(HMODULE handle, LPCSTR name) {
   auto address = procedure(*module, name);
   if (address) return *address;
   // Windows answers 127 for a name and 182 for an ordinal, whatever broke on the way.
-  set_last_error(reinterpret_cast<std::uintptr_t>(name) <= 0xFFFF ? ERROR_INVALID_ORDINAL : ERROR_PROC_NOT_FOUND);
+  set_last_error(reinterpret_cast<std::uintptr_t>(name) <= 0xFFFF ? ERROR_INVALID_ORDINAL
+                                                                  : ERROR_PROC_NOT_FOUND);
   return nullptr;
 }
 
@@ -211,7 +216,8 @@ BOOL RemoveDllDirectory(PVOID cookie) {
     return FALSE;
   }
   modules().change_search([&](loader::SearchPath& search) {
-    if (const auto at = std::ranges::find(search.extra, *folder); at != search.extra.end()) search.extra.erase(at);
+    if (const auto at = std::ranges::find(search.extra, *folder); at != search.extra.end())
+      search.extra.erase(at);
   });
   delete folder;
   return TRUE;
@@ -242,7 +248,8 @@ NTSTATUS DelayLoadFailureHook(LPCSTR, LPCSTR) {
   return 0;
 }
 
-// ---- ntdll -------------------------------------------------------------------------------------------------
+// ---- ntdll
+// -------------------------------------------------------------------------------------------------
 
 std::string utf8(const UNICODE_STRING& text) {
   return nls::to_utf8(std::u16string_view(text.Buffer, text.Length / 2));
@@ -278,15 +285,16 @@ NTSTATUS LdrGetProcedureAddress(PVOID base, const ANSI_STRING* name, ULONG ordin
 NTSTATUS LdrAddRefDll(ULONG flags, PVOID base) {
   loader::Module* module = modules().find_by_base(base);
   if (module == nullptr || (flags & ~1u) != 0) return nt(STATUS_INVALID_PARAMETER);
-  if ((flags & 1) != 0) modules().pin(*module);
-  else if (auto added = modules().add_reference(*module); !added) return nt(added.error());
+  if ((flags & 1) != 0)
+    modules().pin(*module);
+  else if (auto added = modules().add_reference(*module); !added)
+    return nt(added.error());
   return STATUS_SUCCESS;
 }
 NTSTATUS LdrDisableThreadCalloutsForDll(PVOID base) {
   loader::Module* module = modules().find_by_base(base);
   if (module == nullptr) return nt(STATUS_DLL_NOT_FOUND);
-  return modules().disable_thread_calls(*module) ? nt(STATUS_SUCCESS)
-                                                 : nt(STATUS_DLL_NOT_FOUND);
+  return modules().disable_thread_calls(*module) ? nt(STATUS_SUCCESS) : nt(STATUS_DLL_NOT_FOUND);
 }
 PVOID RtlPcToFileHeader(PVOID pc, PVOID* base) {
   loader::Module* module = modules().find_by_address(pc);

@@ -10,12 +10,12 @@
 //     const Export kExports[] = {NATIVE(kKernel32, CloseHandle), ...};
 //     std::span<const Export> handleapi_natives() { return kExports; }
 //
-// NATIVE wraps it in an ms_abi entry that opens a NativeScope (a stop request waits for the native to end) and
-// turns bad_alloc into ERROR_NOT_ENOUGH_MEMORY. The guest's import table points straight at that entry.
-// A hot leaf native (no lock, no allocation, no SysV call on its fast path, or ten xmm registers must be saved)
-// is written as an ms_abi function itself and listed with HOT.
-// A function that does only part of its job is listed with PARTIAL and a reason: README and `bobbin doctor`
-// show it, and it says so on stderr, once, when it is called.
+// NATIVE wraps it in an ms_abi entry that opens a NativeScope (a stop request waits for the native to end)
+// and turns bad_alloc into ERROR_NOT_ENOUGH_MEMORY. The guest's import table points straight at that entry.
+// A hot leaf native (no lock, no allocation, no SysV call on its fast path, or ten xmm registers must be
+// saved) is written as an ms_abi function itself and listed with HOT. A function that does only part of its
+// job is listed with PARTIAL and a reason: README and `bobbin doctor` show it, and it says so on stderr,
+// once, when it is called.
 #pragma once
 
 #include <algorithm>
@@ -61,8 +61,8 @@ struct Entry;
 
 template <class R, class... A, R (*Function)(A...), std::uint32_t OnNoMemory>
 struct Entry<Function, OnNoMemory> {
-  // Not inlined into a leaf that goes on here: the leaf would save what only this saves, and the return address
-  // would be somebody else's.
+  // Not inlined into a leaf that goes on here: the leaf would save what only this saves, and the return
+  // address would be somebody else's.
   [[gnu::noinline]] BOBBIN_MS_ABI static R call(A... arguments) noexcept {
     const thread::NativeScope scope(reinterpret_cast<std::uint64_t>(__builtin_return_address(0)),
                                     reinterpret_cast<std::uint64_t>(__builtin_frame_address(0)) + 16);
@@ -71,8 +71,10 @@ struct Entry<Function, OnNoMemory> {
     } catch (const std::bad_alloc&) {
       set_last_error(abi::ERROR_NOT_ENOUGH_MEMORY);
       if constexpr (!std::is_void_v<R>) {
-        if constexpr (std::is_integral_v<R>) return static_cast<R>(OnNoMemory);
-        else return R{};
+        if constexpr (std::is_integral_v<R>)
+          return static_cast<R>(OnNoMemory);
+        else
+          return R{};
       }
     }
   }
@@ -100,24 +102,19 @@ struct PartialEntry<Function, Name, Missing> {
 
 /// A kernel32-style function: 0, FALSE or NULL (and last error 8) when memory runs out.
 #define NATIVE(dlls, function) \
-  { #function, reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, 0>::call), dlls }
+  {#function, reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, 0>::call), dlls}
 /// An ntdll-style function: STATUS_NO_MEMORY when memory runs out.
-#define NT_NATIVE(dlls, function)                                                                           \
-  {                                                                                                        \
-    #function, reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, ::bobbin::abi::STATUS_NO_MEMORY>::call), dlls \
-  }
+#define NT_NATIVE(dlls, function) \
+  {#function,                     \
+   reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, ::bobbin::abi::STATUS_NO_MEMORY>::call), dlls}
 /// A leaf that is itself ms_abi.
-#define HOT(dlls, function) \
-  { #function, reinterpret_cast<void*>(&function), dlls }
+#define HOT(dlls, function) {#function, reinterpret_cast<void*>(&function), dlls}
 /// The same under another name than its C++ one.
-#define HOT_AS(dlls, name, function) \
-  { name, reinterpret_cast<void*>(&function), dlls }
+#define HOT_AS(dlls, name, function) {name, reinterpret_cast<void*>(&function), dlls}
 /// Does part of its job; `what` says what it leaves out.
-#define PARTIAL(dlls, function, what)                                                                      \
-  {                                                                                                        \
-    #function,                                                                                             \
-        reinterpret_cast<void*>(                                                                           \
-            &::bobbin::win32::Entry<&::bobbin::win32::PartialEntry<&function, #function, what>::announced, \
-                                    0>::call),                                                             \
-        dlls, what                                                                                         \
-  }
+#define PARTIAL(dlls, function, what)                                                                 \
+  {#function,                                                                                         \
+   reinterpret_cast<void*>(                                                                           \
+       &::bobbin::win32::Entry<&::bobbin::win32::PartialEntry<&function, #function, what>::announced, \
+                               0>::call),                                                             \
+   dlls, what}

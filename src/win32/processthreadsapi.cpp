@@ -1,4 +1,5 @@
-// processthreadsapi.h, its thread half (processes are in processapi.cpp, Tls* in tlsapi.cpp), and ntdll's twins.
+// processthreadsapi.h, its thread half (processes are in processapi.cpp, Tls* in tlsapi.cpp), and ntdll's
+// twins.
 #include <time.h>
 
 #include <algorithm>
@@ -33,8 +34,8 @@ BOOL with_thread(HANDLE handle, Use use) {
   return thread ? use(**thread) : failed(thread.error());
 }
 
-HANDLE CreateThread(SECURITY_ATTRIBUTES* security, SIZE_T stack_size, PVOID routine, PVOID parameter, DWORD flags,
-                    DWORD* id) {
+HANDLE CreateThread(SECURITY_ATTRIBUTES* security, SIZE_T stack_size, PVOID routine, PVOID parameter,
+                    DWORD flags, DWORD* id) {
   // Without the flag, the size is what is to be committed at once: the reservation is the program's default.
   const bool reservation = (flags & STACK_SIZE_PARAM_IS_A_RESERVATION) != 0;
   thread::Threads& threads = services().threads;
@@ -130,7 +131,9 @@ BOOL GetExitCodeThread(HANDLE handle, DWORD* code) {
 
 BOBBIN_MS_ABI HANDLE GetCurrentThread() { return kCurrentThread; }
 
-BOBBIN_MS_ABI DWORD GetCurrentThreadId() { return static_cast<DWORD>(handle_value(current_teb()->UniqueThread)); }
+BOBBIN_MS_ABI DWORD GetCurrentThreadId() {
+  return static_cast<DWORD>(handle_value(current_teb()->UniqueThread));
+}
 
 DWORD GetThreadId(HANDLE handle) {
   if (const auto child = child_thread_of(handle)) return child->id();
@@ -181,13 +184,15 @@ FILETIME filetime(std::uint64_t units) {
   return {static_cast<DWORD>(units), static_cast<DWORD>(units >> 32)};
 }
 
-/// CPU time of a thread in 100-nanosecond units; the host does not tell user from kernel time per thread cheaply.
+/// CPU time of a thread in 100-nanosecond units; the host does not tell user from kernel time per thread
+/// cheaply.
 std::uint64_t cpu_time(const thread::Thread& thread) {
   // The host's clock id of a thread: documented in the kernel as (~tid << 3) | 6.
   const auto clock = static_cast<clockid_t>((~thread.host_id() << 3) | 6u);
   timespec spent{};
   if (thread.host_id() == 0 || clock_gettime(clock, &spent) != 0) return 0;
-  return static_cast<std::uint64_t>(spent.tv_sec) * 10'000'000 + static_cast<std::uint64_t>(spent.tv_nsec) / 100;
+  return static_cast<std::uint64_t>(spent.tv_sec) * 10'000'000 +
+         static_cast<std::uint64_t>(spent.tv_nsec) / 100;
 }
 
 BOOL GetThreadTimes(HANDLE handle, FILETIME* created, FILETIME* ended, FILETIME* kernel, FILETIME* user) {
@@ -221,7 +226,8 @@ BOOL SetThreadStackGuarantee(ULONG* bytes) {
 
 void ExitProcess(UINT code) { services().loader.exit_process(code); }
 
-// ---- ntdll -------------------------------------------------------------------------------------------------
+// ---- ntdll
+// -------------------------------------------------------------------------------------------------
 
 void RtlExitUserThread(NTSTATUS code) { services().threads.exit_current(static_cast<DWORD>(code)); }
 void RtlExitUserProcess(NTSTATUS code) { services().loader.exit_process(static_cast<DWORD>(code)); }
@@ -257,7 +263,8 @@ NTSTATUS answer(const T& result, PVOID buffer, ULONG size, ULONG* returned) {
   return nt(STATUS_SUCCESS);
 }
 
-NTSTATUS NtQueryInformationThread(HANDLE handle, ULONG information, PVOID buffer, ULONG size, ULONG* returned) {
+NTSTATUS NtQueryInformationThread(HANDLE handle, ULONG information, PVOID buffer, ULONG size,
+                                  ULONG* returned) {
   auto found = thread_of(handle);
   if (!found) return nt(found.error());
   thread::Thread& thread = **found;

@@ -24,11 +24,13 @@ RUNTIME_FUNCTION* RtlLookupFunctionEntry(DWORD64 pc, DWORD64* base, PVOID /*hist
   loader::Module* module = services().loader.find_by_address(reinterpret_cast<const void*>(pc));
   if (module == nullptr || !module->image) return nullptr;
   const auto range = module->image->in_memory.directory(pe::Directory::exceptions);
-  if (range.size < sizeof(RUNTIME_FUNCTION) || !module->image->in_memory.at(range.rva, range.size)) return nullptr;
+  if (range.size < sizeof(RUNTIME_FUNCTION) || !module->image->in_memory.at(range.rva, range.size))
+    return nullptr;
   *base = reinterpret_cast<DWORD64>(module->base());
   const auto rva = static_cast<DWORD>(pc - *base);
   const std::span<RUNTIME_FUNCTION> rows(
-      reinterpret_cast<RUNTIME_FUNCTION*>(module->base() + range.rva.value), range.size / sizeof(RUNTIME_FUNCTION));
+      reinterpret_cast<RUNTIME_FUNCTION*>(module->base() + range.rva.value),
+      range.size / sizeof(RUNTIME_FUNCTION));
   const auto after = std::ranges::upper_bound(rows, rva, {}, &RUNTIME_FUNCTION::BeginAddress);
   if (after == rows.begin()) return nullptr;
   RUNTIME_FUNCTION& row = *(after - 1);
@@ -49,7 +51,8 @@ bool offer(EXCEPTION_RECORD& record, CONTEXT& context) {
   EXCEPTION_POINTERS pointers{&record, &context};
   using Handler = BOBBIN_MS_ABI LONG (*)(EXCEPTION_POINTERS*);
   for (const seh::GuestHandler handler : seh::exception_handlers().in_order()) {
-    if (call_guest(reinterpret_cast<Handler>(handler), &pointers) == EXCEPTION_CONTINUE_EXECUTION) return true;
+    if (call_guest(reinterpret_cast<Handler>(handler), &pointers) == EXCEPTION_CONTINUE_EXECUTION)
+      return true;
   }
   const seh::GuestHandler filter = seh::unhandled_filter().load();
   return filter != nullptr &&
@@ -65,7 +68,8 @@ void raise(EXCEPTION_RECORD& record) {
   loader::Module* module = services().loader.find_by_address(record.ExceptionAddress);
   std::fprintf(stderr, "bobbin: unhandled exception 0x%08X at %s+0x%llx\n", record.ExceptionCode,
                module != nullptr ? module->name.c_str() : "?",
-               static_cast<unsigned long long>(context.Rip - (module != nullptr ? reinterpret_cast<ULONG64>(module->base()) : 0)));
+               static_cast<unsigned long long>(
+                   context.Rip - (module != nullptr ? reinterpret_cast<ULONG64>(module->base()) : 0)));
   services().loader.terminate_process(record.ExceptionCode);
 }
 
@@ -105,7 +109,8 @@ void jump(const JUMP_BUFFER& buffer, ULONG64 value) {
 
 void RtlUnwindEx(PVOID, PVOID target, EXCEPTION_RECORD* record, PVOID value, CONTEXT*, PVOID) {
   if (record != nullptr && record->ExceptionCode == STATUS_LONGJUMP && record->NumberParameters >= 1) {
-    jump(*reinterpret_cast<const JUMP_BUFFER*>(record->ExceptionInformation[0]), reinterpret_cast<ULONG64>(value));
+    jump(*reinterpret_cast<const JUMP_BUFFER*>(record->ExceptionInformation[0]),
+         reinterpret_cast<ULONG64>(value));
   }
   std::fprintf(stderr, "bobbin: unwinding to %p is not possible yet; the guest is ended\n", target);
   services().loader.terminate_process(STATUS_NOT_SUPPORTED);
@@ -127,10 +132,12 @@ int __C_specific_handler(EXCEPTION_RECORD*, PVOID, CONTEXT*, PVOID) { return 1; 
 constexpr std::uint16_t kBoth = kKernel32 | kNtdll;
 
 const Export kExports[] = {
-    PARTIAL(kKernel32, RaiseException, "reaches vectored handlers and the top-level filter; frames' handlers come later"),
+    PARTIAL(kKernel32, RaiseException,
+            "reaches vectored handlers and the top-level filter; frames' handlers come later"),
     HOT_AS(kBoth, "RtlCaptureContext", arch::bobbin_capture_context),
     NATIVE(kBoth, RtlLookupFunctionEntry),
-    PARTIAL(kNtdll, RtlRaiseException, "reaches vectored handlers and the top-level filter; frames' handlers come later"),
+    PARTIAL(kNtdll, RtlRaiseException,
+            "reaches vectored handlers and the top-level filter; frames' handlers come later"),
     NATIVE(kBoth, RtlRestoreContext),
     PARTIAL(kBoth, RtlUnwind, "serves longjmp only, and runs no handlers on its way"),
     PARTIAL(kBoth, RtlUnwindEx, "serves longjmp only, and runs no handlers on its way"),

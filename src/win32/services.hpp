@@ -1,5 +1,5 @@
-// What natives work with: the rooms below, as the runtime has put them together. One Runtime at a time, so one
-// set of services; natives have no other way to reach state.
+// What natives work with: the rooms below, as the runtime has put them together. One Runtime at a time, so
+// one set of services; natives have no other way to reach state.
 #pragma once
 
 #include <memory>
@@ -10,14 +10,14 @@ class HandleTable;
 namespace bobbin::memory {
 class AddressSpace;
 class Heaps;
-}
+}  // namespace bobbin::memory
 namespace bobbin::io {
 class Files;
 }
 namespace bobbin::process {
 class Process;
 class ThreadPool;
-}
+}  // namespace bobbin::process
 namespace bobbin::loader {
 class Loader;
 }

@@ -6,11 +6,11 @@
 
 static int g_failures;
 
-#define CHECK(condition)                                                                       \
-  ((condition) ? (void)0                                                                       \
-               : (void)(++g_failures,                                                          \
-                        printf("%s:%d: failed: %s (last error %lu)\n", __FILE__, __LINE__,     \
-                               #condition, GetLastError()),                                    \
+#define CHECK(condition)                                                                               \
+  ((condition) ? (void)0                                                                               \
+               : (void)(++g_failures,                                                                  \
+                        printf("%s:%d: failed: %s (last error %lu)\n", __FILE__, __LINE__, #condition, \
+                               GetLastError()),                                                        \
                         fflush(stdout)))
 
 /* For checks of what Wine is known to do otherwise; each such check says what it is. */

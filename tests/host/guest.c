@@ -4,17 +4,29 @@
 
 #define EXPORT __declspec(dllexport)
 
-typedef struct { signed char c; } One;
-typedef struct { short a; } Two;
-typedef struct { float x, y; } Eight;
-typedef struct { int a, b, c; } Twelve;
-typedef struct { double x, y; } Sixteen;
-typedef struct { char text[3]; } Three;
+typedef struct {
+  signed char c;
+} One;
+typedef struct {
+  short a;
+} Two;
+typedef struct {
+  float x, y;
+} Eight;
+typedef struct {
+  int a, b, c;
+} Twelve;
+typedef struct {
+  double x, y;
+} Sixteen;
+typedef struct {
+  char text[3];
+} Three;
 
 static LONG g_attached, g_detached;
 __thread int g_per_thread = 40;
 
-BOOL WINAPI DllMain(HINSTANCE self, DWORD reason, void *reserved) {
+BOOL WINAPI DllMain(HINSTANCE self, DWORD reason, void* reserved) {
   (void)self;
   (void)reserved;
   if (reason == DLL_THREAD_ATTACH) InterlockedIncrement(&g_attached);
@@ -25,20 +37,40 @@ BOOL WINAPI DllMain(HINSTANCE self, DWORD reason, void *reserved) {
 EXPORT int attached(void) { return g_attached; }
 EXPORT int detached(void) { return g_detached; }
 EXPORT int add(int a, int b) { return a + b; }
-EXPORT long long sum8(signed char a, unsigned char b, short c, unsigned short d, int e, unsigned f, long long g,
-                      unsigned long long h) {
+EXPORT long long sum8(signed char a, unsigned char b, short c, unsigned short d, int e, unsigned f,
+                      long long g, unsigned long long h) {
   return a + b + c + d + e + (long long)f + g + (long long)h;
 }
 EXPORT double mix(int a, double b, float c, int d, double e, float f) { return a + b + c + d + e + f; }
 EXPORT float half(float x) { return x / 2; }
 EXPORT BOOLEAN negate(BOOLEAN b) { return !b; }
-EXPORT One one(One v) { v.c++; return v; }
-EXPORT Two two(Two v) { v.a++; return v; }
-EXPORT Eight eight(Eight v) { float t = v.x; v.x = v.y; v.y = t; return v; }
-EXPORT Twelve twelve(Twelve v, int n) { v.a += n; v.b += n; v.c += n; return v; }
-EXPORT Sixteen sixteen(Sixteen v) { v.x *= 2; v.y *= 3; return v; }
+EXPORT One one(One v) {
+  v.c++;
+  return v;
+}
+EXPORT Two two(Two v) {
+  v.a++;
+  return v;
+}
+EXPORT Eight eight(Eight v) {
+  float t = v.x;
+  v.x = v.y;
+  v.y = t;
+  return v;
+}
+EXPORT Twelve twelve(Twelve v, int n) {
+  v.a += n;
+  v.b += n;
+  v.c += n;
+  return v;
+}
+EXPORT Sixteen sixteen(Sixteen v) {
+  v.x *= 2;
+  v.y *= 3;
+  return v;
+}
 EXPORT int three(Three v) { return v.text[0] + v.text[1] + v.text[2]; }
-EXPORT int *per_thread(void) { return &g_per_thread; }
+EXPORT int* per_thread(void) { return &g_per_thread; }
 EXPORT int sum_ints(int count, ...) {
   int sum = 0;
   va_list list;
@@ -55,7 +87,7 @@ EXPORT double sum_doubles(int count, ...) {
   va_end(list);
   return sum;
 }
-EXPORT int call_back(int (*f)(int, void *), int value, void *context) { return f(value, context) + 1; }
+EXPORT int call_back(int (*f)(int, void*), int value, void* context) { return f(value, context) + 1; }
 EXPORT double call_back_mixed(double (*f)(int, double, float, Eight, Twelve, double)) {
   Eight e = {1.5f, 2.5f};
   Twelve t = {10, 20, 30};
@@ -68,9 +100,14 @@ EXPORT int call_back_struct(Twelve (*f)(Twelve)) {
 }
 EXPORT void exit_process(unsigned code) { ExitProcess(code); }
 EXPORT void exit_thread(unsigned code) { ExitThread(code); }
-static DWORD WINAPI spin(void *p) { for (;;) ++*(volatile long *)p; }
-static DWORD WINAPI add_one(void *p) { InterlockedIncrement((LONG *)p); return 5; }
-EXPORT int start_spinner(long *counter) {
+static DWORD WINAPI spin(void* p) {
+  for (;;) ++*(volatile long*)p;
+}
+static DWORD WINAPI add_one(void* p) {
+  InterlockedIncrement((LONG*)p);
+  return 5;
+}
+EXPORT int start_spinner(long* counter) {
   HANDLE thread = CreateThread(0, 0, spin, counter, 0, 0);
   CloseHandle(thread);
   return thread != 0;
@@ -87,9 +124,9 @@ EXPORT int run_threads(int count) {
   }
   return n;
 }
-EXPORT int call_export(const char *dll, const char *name, int value) {
+EXPORT int call_export(const char* dll, const char* name, int value) {
   int (*f)(int) = (int (*)(int))GetProcAddress(GetModuleHandleA(dll), name);
   return f ? f(value) : -1;
 }
-EXPORT int module_name(char *buffer, int size) { return (int)GetModuleFileNameA(NULL, buffer, (DWORD)size); }
+EXPORT int module_name(char* buffer, int size) { return (int)GetModuleFileNameA(NULL, buffer, (DWORD)size); }
 EXPORT int variable = 1234;

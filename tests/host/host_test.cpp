@@ -1,4 +1,5 @@
-// The library as its users meet it: through include/bobbin alone, with a real DLL (guest.c) on the other side.
+// The library as its users meet it: through include/bobbin alone, with a real DLL (guest.c) on the other
+// side.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,12 +19,24 @@ void fail_allocation(std::uint64_t nth) noexcept;  // src/os/os.hpp; not part of
 namespace bobbin {
 namespace {
 
-struct One { signed char c; };
-struct Two { short a; };
-struct Eight { float x, y; };
-struct Twelve { int a, b, c; };
-struct Sixteen { double x, y; };
-struct Three { char text[3]; };
+struct One {
+  signed char c;
+};
+struct Two {
+  short a;
+};
+struct Eight {
+  float x, y;
+};
+struct Twelve {
+  int a, b, c;
+};
+struct Sixteen {
+  double x, y;
+};
+struct Three {
+  char text[3];
+};
 
 const std::string kFolder = HOST_TEST_DLLS;
 
@@ -51,9 +64,12 @@ class Host : public ::testing::Test {
 
 TEST_F(Host, PassesScalarsOfEveryWidth) {
   EXPECT_EQ(get<int(int, int)>("add")(40, 2).value(), 42);
-  const auto sum = get<Int64(std::int8_t, std::uint8_t, std::int16_t, std::uint16_t, std::int32_t, std::uint32_t, Int64, UInt64)>("sum8");
-  EXPECT_EQ(sum(-1, 255, -300, 65535, -70000, 4000000000u, -5, 6).value(), -1 + 255 - 300 + 65535 - 70000 + 4000000000LL - 5 + 6);
-  EXPECT_EQ(get<double(int, double, float, int, double, float)>("mix")(1, 2.5, 3.25f, 4, 5.125, 6.0f).value(), 21.875);
+  const auto sum = get<Int64(std::int8_t, std::uint8_t, std::int16_t, std::uint16_t, std::int32_t,
+                             std::uint32_t, Int64, UInt64)>("sum8");
+  EXPECT_EQ(sum(-1, 255, -300, 65535, -70000, 4000000000u, -5, 6).value(),
+            -1 + 255 - 300 + 65535 - 70000 + 4000000000LL - 5 + 6);
+  EXPECT_EQ(get<double(int, double, float, int, double, float)>("mix")(1, 2.5, 3.25f, 4, 5.125, 6.0f).value(),
+            21.875);
   EXPECT_EQ(get<float(float)>("half")(3.0f).value(), 1.5f);
   EXPECT_EQ(get<bool(bool)>("negate")(false).value(), true);
 }
@@ -100,9 +116,12 @@ TEST_F(Host, GuestCallsHostFunctions) {
   EXPECT_EQ(get<int(void*, int, void*)>("call_back")(callback->address(), 20, &seen).value(), 41);
   EXPECT_EQ(seen, 21);
   auto mixed = runtime->callback<double(int, double, float, Eight, Twelve, double)>(
-      [](int a, double b, float c, Eight d, Twelve e, double f) { return a + b + double{c} + double{d.x} + double{d.y} + e.a + e.b + e.c + f; });
+      [](int a, double b, float c, Eight d, Twelve e, double f) {
+        return a + b + double{c} + double{d.x} + double{d.y} + e.a + e.b + e.c + f;
+      });
   ASSERT_TRUE(mixed);
-  EXPECT_EQ(get<double(void*)>("call_back_mixed")(mixed->address()).value(), 1 + 2.25 + 3.5 + 4.0 + 60 + 4.75);
+  EXPECT_EQ(get<double(void*)>("call_back_mixed")(mixed->address()).value(),
+            1 + 2.25 + 3.5 + 4.0 + 60 + 4.75);
   auto structs = runtime->callback<Twelve(Twelve)>([](Twelve t) { return Twelve{t.c, t.b, t.a}; });
   ASSERT_TRUE(structs);
   EXPECT_EQ(get<int(void*)>("call_back_struct")(structs->address()).value(), 30201);
@@ -120,7 +139,8 @@ TEST_F(Host, CallbacksNestWithGuestCalls) {
 }
 
 TEST_F(Host, ACallbackThatThrowsGivesZero) {
-  auto callback = runtime->callback<int(int, void*)>([](int, void*) -> int { throw std::runtime_error("no"); });
+  auto callback =
+      runtime->callback<int(int, void*)>([](int, void*) -> int { throw std::runtime_error("no"); });
   ASSERT_TRUE(callback);
   EXPECT_EQ(get<int(void*, int, void*)>("call_back")(callback->address(), 20, nullptr).value(), 1);
 }
@@ -176,9 +196,7 @@ TEST_F(Host, ExitProcessEndsTheGuestNotTheHost) {
   auto again = add(1, 2);
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().kind, ErrorKind::guest_ended);
-  std::thread([&] {
-    EXPECT_FALSE(runtime->load("guest.dll"));
-  }).join();
+  std::thread([&] { EXPECT_FALSE(runtime->load("guest.dll")); }).join();
 }
 
 TEST_F(Host, ExitProcessInsideACallbackReturnsThroughEachHostFrame) {
@@ -241,7 +259,8 @@ TEST_F(Host, TheChildOfAForkGoesOnAlone) {
   EXPECT_EQ(WEXITSTATUS(status), 42);
 }
 
-// ---- what goes wrong leaves nothing behind -------------------------------------------------------------------
+// ---- what goes wrong leaves nothing behind
+// -------------------------------------------------------------------
 
 class BadInput : public Host {
  protected:
@@ -283,7 +302,8 @@ TEST_F(BadInput, Truncated) {
   const std::string whole((std::istreambuf_iterator<char>(in)), {});
   for (const std::size_t size : {64u, 256u, 700u, 1500u}) {
     const Error error = refused(write("cut.dll", whole.substr(0, size)));
-    EXPECT_TRUE(error.kind == ErrorKind::malformed || error.kind == ErrorKind::not_pe) << size << ": " << error.message();
+    EXPECT_TRUE(error.kind == ErrorKind::malformed || error.kind == ErrorKind::not_pe)
+        << size << ": " << error.message();
     EXPECT_TRUE(error.offset.has_value() || error.rva.has_value()) << error.message();
   }
 }
@@ -325,7 +345,9 @@ TEST(Runtimes, FollowEachOther) {
 TEST(Runtimes, LoadAndUnloadWithoutGrowth) {
   auto runtime = Runtime::start({.dll_path = {kFolder}});
   ASSERT_TRUE(runtime);
-  { auto warm = runtime->load("guest.dll"); }
+  {
+    auto warm = runtime->load("guest.dll");
+  }
   const Statistics before = runtime->statistics();
   for (int i = 0; i < 100; ++i) {
     auto dll = runtime->load("guest.dll");
@@ -340,7 +362,9 @@ TEST(Runtimes, LoadAndUnloadWithoutGrowth) {
 TEST(Runtimes, ALoadThatRunsOutOfMemoryLeavesNothing) {
   auto runtime = Runtime::start({.dll_path = {kFolder}});
   ASSERT_TRUE(runtime);
-  { auto warm = runtime->load("guest.dll"); }
+  {
+    auto warm = runtime->load("guest.dll");
+  }
   const Statistics before = runtime->statistics();
   int failures = 0;
   for (std::uint64_t n = 1; n <= 100; ++n) {

@@ -2,7 +2,7 @@
 #include <windows.h>
 __declspec(dllimport) int host_double(int);
 __declspec(dllimport) int host_missing(int);
-BOOL WINAPI DllMain(HINSTANCE self, DWORD reason, void *reserved) {
+BOOL WINAPI DllMain(HINSTANCE self, DWORD reason, void* reserved) {
   (void)self;
   (void)reserved;
   (void)reason;

@@ -1,4 +1,5 @@
-// What somebody writes who has installed Bobbin: tests/install_test.py compiles it against the installed files only.
+// What somebody writes who has installed Bobbin: tests/install_test.py compiles it against the installed
+// files only.
 #include <bobbin/error.hpp>
 #include <cstdio>
 

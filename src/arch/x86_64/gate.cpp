@@ -36,7 +36,9 @@ void set_gs_base(void* base) noexcept {
   }
 }
 
-std::byte* callback_code(std::byte* code_page, std::size_t number) noexcept { return code_page + 16 * number; }
+std::byte* callback_code(std::byte* code_page, std::size_t number) noexcept {
+  return code_page + 16 * number;
+}
 
 Callback** callback_cell(std::byte* code_page, std::size_t number) noexcept {
   return reinterpret_cast<Callback**>(code_page + 4096 + 8 * number);
@@ -50,7 +52,8 @@ void write_callback_page(std::byte* code_page) noexcept {
     std::byte* const code = callback_code(code_page, i);
     constexpr unsigned char kLoadR10[] = {0x4C, 0x8B, 0x15};  // mov r10, [rip + to_cell]
     constexpr unsigned char kJump[] = {0xFF, 0x25};           // jmp [rip + to_entry]
-    const auto to_cell = static_cast<std::int32_t>(reinterpret_cast<std::byte*>(callback_cell(code_page, i)) - (code + 7));
+    const auto to_cell =
+        static_cast<std::int32_t>(reinterpret_cast<std::byte*>(callback_cell(code_page, i)) - (code + 7));
     const auto to_entry = static_cast<std::int32_t>(entry_cell - (code + 13));
     std::memcpy(code, kLoadR10, 3);
     std::memcpy(code + 3, &to_cell, 4);

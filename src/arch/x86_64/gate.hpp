@@ -1,10 +1,10 @@
 // Gates: where the host calls the guest, and where control comes back.
 //
-// A guest function has the Windows calling convention, which the compiler can call by itself. What it cannot do
-// is come back early: when the guest ends, or a thread is told to stop, control must return to the host frame
-// that made the call without unwinding the guest's frames (they are not ours, and forced unwinding does not
-// understand them). So each call into the guest runs inside a Gate, which remembers the host's callee-saved
-// registers; leaving restores them. The frames in between are dropped, so they own nothing.
+// A guest function has the Windows calling convention, which the compiler can call by itself. What it cannot
+// do is come back early: when the guest ends, or a thread is told to stop, control must return to the host
+// frame that made the call without unwinding the guest's frames (they are not ours, and forced unwinding does
+// not understand them). So each call into the guest runs inside a Gate, which remembers the host's
+// callee-saved registers; leaving restores them. The frames in between are dropped, so they own nothing.
 //
 //     host frame -> gate_run -> body -> guest ... native ... -> gate_leave
 //          ^-------------------- returns false -------------------'
@@ -47,14 +47,14 @@ struct CallbackResult {
   double floating;
 };
 
-/// A host function as the guest's calls reach it. `dispatch` is found by assembly at offset 0; `cells` are the
-/// integer arguments by number (stack arguments included), `floats` the first four floating ones.
+/// A host function as the guest's calls reach it. `dispatch` is found by assembly at offset 0; `cells` are
+/// the integer arguments by number (stack arguments included), `floats` the first four floating ones.
 struct Callback {
   void (*dispatch)(Callback* self, const std::uint64_t* cells, const double* floats, CallbackResult* result);
 };
 
-/// Code that guests can call, one thunk per callback, in pages that are never written once they can be executed:
-/// each thunk loads its Callback* from a cell of the data page that follows the code page.
+/// Code that guests can call, one thunk per callback, in pages that are never written once they can be
+/// executed: each thunk loads its Callback* from a cell of the data page that follows the code page.
 inline constexpr std::size_t kCallbacksPerPage = 255;
 inline constexpr std::size_t kCallbackPageSize = 2 * 4096;  ///< code page, data page
 

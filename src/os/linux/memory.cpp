@@ -19,12 +19,18 @@ std::atomic<std::uint64_t> g_failure_countdown{0};
 
 int host_protection(Protection protection) {
   switch (protection) {
-    case Protection::none: return PROT_NONE;
-    case Protection::read: return PROT_READ;
-    case Protection::read_write: return PROT_READ | PROT_WRITE;
-    case Protection::execute: return PROT_EXEC;
-    case Protection::read_execute: return PROT_READ | PROT_EXEC;
-    case Protection::read_write_execute: return PROT_READ | PROT_WRITE | PROT_EXEC;
+    case Protection::none:
+      return PROT_NONE;
+    case Protection::read:
+      return PROT_READ;
+    case Protection::read_write:
+      return PROT_READ | PROT_WRITE;
+    case Protection::execute:
+      return PROT_EXEC;
+    case Protection::read_execute:
+      return PROT_READ | PROT_EXEC;
+    case Protection::read_write_execute:
+      return PROT_READ | PROT_WRITE | PROT_EXEC;
   }
   return PROT_NONE;
 }
@@ -38,7 +44,8 @@ std::unexpected<Error> host_error(const char* call, int code) {
 }  // namespace
 
 bool injected_failure() noexcept {
-  if (g_failure_countdown.load(std::memory_order_relaxed) == 0) [[likely]] return false;
+  if (g_failure_countdown.load(std::memory_order_relaxed) == 0) [[likely]]
+    return false;
   return g_failure_countdown.fetch_sub(1, std::memory_order_relaxed) == 1;
 }
 
@@ -89,9 +96,9 @@ void release(void* at, std::size_t size) noexcept { munmap(at, size); }
 Result<std::byte*> map_private(int fd, std::uint64_t offset, std::size_t size, Protection protection,
                                void* at) {
   if (injected_failure()) return host_error("mapping a file", ENOMEM);
-  void* got = mmap(at, size, host_protection(protection),
-                   MAP_PRIVATE | MAP_NORESERVE | (at != nullptr ? MAP_FIXED : 0), fd,
-                   static_cast<off_t>(offset));
+  void* got =
+      mmap(at, size, host_protection(protection),
+           MAP_PRIVATE | MAP_NORESERVE | (at != nullptr ? MAP_FIXED : 0), fd, static_cast<off_t>(offset));
   if (got == MAP_FAILED) return host_error("mapping a file", errno);
   return static_cast<std::byte*>(got);
 }

@@ -4,14 +4,15 @@
 
 #include "../check.h"
 
-typedef LONG (NTAPI *TerminateFunction)(HANDLE, LONG);
-typedef void (NTAPI *ExitFunction)(LONG);
+typedef LONG(NTAPI* TerminateFunction)(HANDLE, LONG);
+typedef void(NTAPI* ExitFunction)(LONG);
 
 static FARPROC of_ntdll(const char* name) { return GetProcAddress(GetModuleHandleA("ntdll.dll"), name); }
 
 static char g_self[MAX_PATH];
 
-// ---- the child ---------------------------------------------------------------------------------------------
+// ---- the child
+// ---------------------------------------------------------------------------------------------
 
 /// Says on stdout what it was given, and echoes its input.
 static int tell(int argc, char** argv) {
@@ -34,19 +35,20 @@ static int child(int argc, char** argv) {
     DbgBreakPoint();
   }
   if (strcmp(task, "ntend") == 0) {
-    LONG (NTAPI *NtTerminateProcess)(HANDLE, LONG) = (TerminateFunction)(void*)of_ntdll("NtTerminateProcess");
+    LONG(NTAPI * NtTerminateProcess)(HANDLE, LONG) = (TerminateFunction)(void*)of_ntdll("NtTerminateProcess");
     LONG status = NtTerminateProcess(GetCurrentProcess(), 0x11223344);
     printf("still here: %ld\n", status);
   }
   if (strcmp(task, "rtlend") == 0) {
-    void (NTAPI *RtlExitUserProcess)(LONG) = (ExitFunction)(void*)of_ntdll("RtlExitUserProcess");
+    void(NTAPI * RtlExitUserProcess)(LONG) = (ExitFunction)(void*)of_ntdll("RtlExitUserProcess");
     RtlExitUserProcess(0x55667788);
   }
   if (strcmp(task, "wait") == 0) Sleep(INFINITE);
   return 99;
 }
 
-// ---- the parent --------------------------------------------------------------------------------------------
+// ---- the parent
+// --------------------------------------------------------------------------------------------
 
 static BOOL start(const char* arguments, PROCESS_INFORMATION* out) {
   STARTUPINFOA info = {.cb = sizeof info};
@@ -85,20 +87,26 @@ static void check_what_is_given(void) {
   CHECK(CreatePipe(&in_read, &in_write, &inherit, 0) && CreatePipe(&out_read, &out_write, &inherit, 0));
   CHECK(SetHandleInformation(in_write, HANDLE_FLAG_INHERIT, 0));
   CHECK(SetHandleInformation(out_read, HANDLE_FLAG_INHERIT, 0));
-  STARTUPINFOW info = {.cb = sizeof info, .dwFlags = STARTF_USESTDHANDLES, .hStdInput = in_read,
-                       .hStdOutput = out_write, .hStdError = out_write};
+  STARTUPINFOW info = {.cb = sizeof info,
+                       .dwFlags = STARTF_USESTDHANDLES,
+                       .hStdInput = in_read,
+                       .hStdOutput = out_write,
+                       .hStdError = out_write};
   CHECK(CreateDirectoryA("elsewhere", NULL));
-  WCHAR self[MAX_PATH], line[] = L"me tell \"two words\" \"quo\\\"te\"", block[1024] = L"GIVEN=value", root[64];
+  WCHAR self[MAX_PATH], line[] = L"me tell \"two words\" \"quo\\\"te\"", block[1024] = L"GIVEN=value",
+                        root[64];
   CHECK(MultiByteToWideChar(CP_ACP, 0, g_self, -1, self, MAX_PATH) != 0);
   DWORD length = GetEnvironmentVariableW(L"SystemRoot", root, 64);  // Wine's loader wants it
   if (length != 0 && length < 64) swprintf(block + 12, 100, L"SystemRoot=%ls", root);
   PROCESS_INFORMATION it;
-  CHECK(CreateProcessW(self, line, NULL, NULL, TRUE, CREATE_UNICODE_ENVIRONMENT, block, L"elsewhere", &info, &it));
+  CHECK(CreateProcessW(self, line, NULL, NULL, TRUE, CREATE_UNICODE_ENVIRONMENT, block, L"elsewhere", &info,
+                       &it));
   CHECK(CloseHandle(in_read) && CloseHandle(out_write));
   DWORD count = 0, total = 0, code = 0;
   char got[256] = "";
   CHECK(WriteFile(in_write, "input", 5, &count, NULL) && count == 5 && CloseHandle(in_write));
-  while (total < sizeof got - 1 && ReadFile(out_read, got + total, sizeof got - 1 - total, &count, NULL) && count != 0) {
+  while (total < sizeof got - 1 && ReadFile(out_read, got + total, sizeof got - 1 - total, &count, NULL) &&
+         count != 0) {
     total += count;
   }
   CHECK(strcmp(got, "4|two words|quo\"te|value|elsewhere|input") == 0);
@@ -118,12 +126,14 @@ static void check_running_child(void) {
   }
   CHECK(it.dwProcessId != GetCurrentProcessId() && GetProcessId(it.hProcess) == it.dwProcessId);
   CHECK(GetExitCodeProcess(it.hProcess, &code) && code == STILL_ACTIVE);
-  CHECK(WaitForSingleObject(it.hProcess, 0) == WAIT_TIMEOUT && WaitForSingleObject(it.hThread, 0) == WAIT_TIMEOUT);
+  CHECK(WaitForSingleObject(it.hProcess, 0) == WAIT_TIMEOUT &&
+        WaitForSingleObject(it.hThread, 0) == WAIT_TIMEOUT);
   CHECK(GetThreadId(it.hThread) == it.dwThreadId && GetProcessIdOfThread(it.hThread) == it.dwProcessId);
   CHECK(GetExitCodeThread(it.hThread, &code) && code == STILL_ACTIVE);
   SetLastError(0);
   CHECK(!GetExitCodeProcess(it.hThread, &code) && GetLastError() == ERROR_INVALID_HANDLE);
-  HANDLE again = OpenProcess(PROCESS_TERMINATE | PROCESS_QUERY_INFORMATION | SYNCHRONIZE, FALSE, it.dwProcessId);
+  HANDLE again =
+      OpenProcess(PROCESS_TERMINATE | PROCESS_QUERY_INFORMATION | SYNCHRONIZE, FALSE, it.dwProcessId);
   CHECK(again != NULL && GetProcessId(again) == it.dwProcessId);
   CHECK(TerminateProcess(again, 0x1234));
   CHECK(WaitForSingleObject(it.hProcess, INFINITE) == WAIT_OBJECT_0);

@@ -1,5 +1,5 @@
-// How a process can end: by the function that is named on the command line, with exit code 67. Never by main's
-// return, and nothing after the call runs.
+// How a process can end: by the function that is named on the command line, with exit code 67. Never by
+// main's return, and nothing after the call runs.
 #include <stdio.h>
 #include <string.h>
 #include <windows.h>

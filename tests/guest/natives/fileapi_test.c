@@ -32,7 +32,8 @@ static void test_opening(void) {
   CHECK(make("a.txt", GENERIC_READ, 0, OPEN_EXISTING, 0) == INVALID_HANDLE_VALUE);
   CHECK(GetLastError() == ERROR_SHARING_VIOLATION);
   CHECK(CloseHandle(file));
-  CHECK(make("a.txt", GENERIC_READ, 0, CREATE_NEW, 0) == INVALID_HANDLE_VALUE && GetLastError() == ERROR_FILE_EXISTS);
+  CHECK(make("a.txt", GENERIC_READ, 0, CREATE_NEW, 0) == INVALID_HANDLE_VALUE &&
+        GetLastError() == ERROR_FILE_EXISTS);
   CHECK(make("none", GENERIC_READ, 0, OPEN_EXISTING, 0) == INVALID_HANDLE_VALUE &&
         GetLastError() == ERROR_FILE_NOT_FOUND);
   CHECK(make("none\\x", GENERIC_READ, 0, OPEN_EXISTING, 0) == INVALID_HANDLE_VALUE &&
@@ -111,7 +112,8 @@ static void test_facts(void) {
   CHECK(GetFileInformationByHandle(file, &info) && info.nFileSizeLow == 4 && info.nNumberOfLinks == 1);
   CHECK(GetFinalPathNameByHandleA(file, name, MAX_PATH, 0) != 0 && strncmp(name, "\\\\?\\", 4) == 0 &&
         strcmp(name + strlen(name) - 5, "\\data") == 0);
-  CHECK(GetFinalPathNameByHandleW(file, wide, MAX_PATH, VOLUME_NAME_NONE) != 0 && wide[0] == '\\' && wide[1] != '\\');
+  CHECK(GetFinalPathNameByHandleW(file, wide, MAX_PATH, VOLUME_NAME_NONE) != 0 && wide[0] == '\\' &&
+        wide[1] != '\\');
   CHECK(CloseHandle(file));
   CHECK(GetFileAttributesExA(in_folder("data"), GetFileExInfoStandard, &data) && data.nFileSizeLow == 4);
   CHECK(GetFileAttributesExW(in_folder_w("DATA"), GetFileExInfoStandard, &data) && data.nFileSizeLow == 4);
@@ -142,9 +144,11 @@ static void test_folders_and_searches(void) {
   CHECK(FindClose(search));
   search = FindFirstFileExA(in_folder("*"), FindExInfoBasic, &found, FindExSearchNameMatch, NULL, 0);
   CHECK(search != INVALID_HANDLE_VALUE && strcmp(found.cFileName, ".") == 0 && FindClose(search));
-  search = FindFirstFileExW(in_folder_w("data"), FindExInfoStandard, &found_w, FindExSearchNameMatch, NULL, 0);
+  search =
+      FindFirstFileExW(in_folder_w("data"), FindExInfoStandard, &found_w, FindExSearchNameMatch, NULL, 0);
   CHECK(search != INVALID_HANDLE_VALUE && found_w.nFileSizeLow == 4 && FindClose(search));
-  CHECK(FindFirstFileA(in_folder("none*"), &found) == INVALID_HANDLE_VALUE && GetLastError() == ERROR_FILE_NOT_FOUND);
+  CHECK(FindFirstFileA(in_folder("none*"), &found) == INVALID_HANDLE_VALUE &&
+        GetLastError() == ERROR_FILE_NOT_FOUND);
   CHECK(fails_with(RemoveDirectoryA(g_folder), ERROR_DIR_NOT_EMPTY));
   CHECK(RemoveDirectoryA(in_folder("sub")) && RemoveDirectoryW(in_folder_w("SUB2")));
 }
@@ -158,7 +162,8 @@ static void test_paths(void) {
         strcmp(name, "z") == 0);
   CHECK(GetFullPathNameW(L"C:\\a\\", MAX_PATH, wide, &wide_name) == 5 && wide_name == NULL);
   CHECK(GetFullPathNameA("C:\\abc", 3, path, NULL) == 7);
-  CHECK(GetLongPathNameA(in_folder("DATA"), path, MAX_PATH) != 0 && strcmp(path + strlen(path) - 4, "data") == 0);
+  CHECK(GetLongPathNameA(in_folder("DATA"), path, MAX_PATH) != 0 &&
+        strcmp(path + strlen(path) - 4, "data") == 0);
   CHECK(GetLongPathNameW(in_folder_w("A.TXT"), wide, MAX_PATH) != 0 &&
         lstrcmpW(wide + lstrlenW(wide) - 5, L"a.txt") == 0);
   CHECK(GetShortPathNameA(in_folder("data"), path, MAX_PATH) != 0);

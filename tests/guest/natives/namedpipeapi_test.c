@@ -9,7 +9,8 @@ int main(void) {
   CHECK(SetNamedPipeHandleState(read, &mode, NULL, NULL));
   CHECK(PeekNamedPipe(read, NULL, 0, NULL, &available, NULL) && available == 0);
   CHECK(WriteFile(write, "hello", 5, &count, NULL) && count == 5);
-  CHECK(PeekNamedPipe(read, text, 2, &count, &available, &left) && count == 2 && available == 5 && text[1] == 'e');
+  CHECK(PeekNamedPipe(read, text, 2, &count, &available, &left) && count == 2 && available == 5 &&
+        text[1] == 'e');
   CHECK(ReadFile(read, text, 8, &count, NULL) && count == 5 && memcmp(text, "hello", 5) == 0);
   CHECK(CloseHandle(write));
   CHECK(!ReadFile(read, text, 8, &count, NULL) && GetLastError() == ERROR_BROKEN_PIPE);

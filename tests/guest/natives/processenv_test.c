@@ -16,7 +16,8 @@ static void test_environment(void) {
   CHECK(SetEnvironmentVariableA("BobbinTest", "one") && GetEnvironmentVariableA("BOBBINTEST", text, 64) == 3);
   CHECK(strcmp(text, "one") == 0);
   CHECK(GetEnvironmentVariableA("BobbinTest", text, 2) == 4);
-  CHECK(SetEnvironmentVariableW(L"BobbinTest", L"\x00e4") && GetEnvironmentVariableW(L"bobbintest", wide, 64) == 1);
+  CHECK(SetEnvironmentVariableW(L"BobbinTest", L"\x00e4") &&
+        GetEnvironmentVariableW(L"bobbintest", wide, 64) == 1);
   CHECK(wide[0] == 0x00e4);
   CHECK(SetEnvironmentVariableA("BobbinTest", "two"));
   CHECK(ExpandEnvironmentStringsA("<%bobbintest%>%no%", text, 64) == 10 && strcmp(text, "<two>%no%") == 0);
@@ -25,7 +26,8 @@ static void test_environment(void) {
   CHECK(strings != NULL && FreeEnvironmentStringsA(strings));
   LPWCH block = GetEnvironmentStringsW();
   int seen = 0;
-  for (const WCHAR* line = block; *line; line += lstrlenW(line) + 1) seen += lstrcmpW(line, L"BobbinTest=two") == 0;
+  for (const WCHAR* line = block; *line; line += lstrlenW(line) + 1)
+    seen += lstrcmpW(line, L"BobbinTest=two") == 0;
   CHECK(seen == 1 && FreeEnvironmentStringsW(block));
   CHECK(SetEnvironmentVariableA("BobbinTest", NULL));
   CHECK(GetEnvironmentVariableA("BobbinTest", text, 64) == 0 && GetLastError() == ERROR_ENVVAR_NOT_FOUND);
@@ -43,9 +45,11 @@ static void test_directory_and_search(void) {
   CHECK(!SetCurrentDirectoryA("no such folder") && GetLastError() == ERROR_FILE_NOT_FOUND);
   HANDLE file = CreateFileA("bobbin-search.tst", GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
   CHECK(file != INVALID_HANDLE_VALUE && CloseHandle(file));
-  CHECK(SearchPathA(NULL, "bobbin-search", ".tst", MAX_PATH, now, &name) != 0 && strcmp(name, "bobbin-search.tst") == 0);
+  CHECK(SearchPathA(NULL, "bobbin-search", ".tst", MAX_PATH, now, &name) != 0 &&
+        strcmp(name, "bobbin-search.tst") == 0);
   CHECK(SearchPathW(wide, L"bobbin-search.tst", NULL, MAX_PATH, wide, &wide_name) != 0 && wide_name != NULL);
-  CHECK(SearchPathA(NULL, "bobbin-nothing", NULL, MAX_PATH, now, NULL) == 0 && GetLastError() == ERROR_FILE_NOT_FOUND);
+  CHECK(SearchPathA(NULL, "bobbin-nothing", NULL, MAX_PATH, now, NULL) == 0 &&
+        GetLastError() == ERROR_FILE_NOT_FOUND);
   CHECK(DeleteFileA("bobbin-search.tst"));
   WCHAR back[MAX_PATH];
   CHECK(MultiByteToWideChar(CP_ACP, 0, before, -1, back, MAX_PATH) != 0 && SetCurrentDirectoryW(back));

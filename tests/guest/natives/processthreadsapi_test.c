@@ -69,7 +69,8 @@ static void check_facts(void) {
 
   HANDLE opened = OpenThread(THREAD_ALL_ACCESS, FALSE, GetCurrentThreadId());
   CHECK(opened != NULL && GetThreadId(opened) == GetCurrentThreadId() && CloseHandle(opened));
-  CHECK(OpenThread(THREAD_ALL_ACCESS, FALSE, 0xFFFFFFF0) == NULL && GetLastError() == ERROR_INVALID_PARAMETER);
+  CHECK(OpenThread(THREAD_ALL_ACCESS, FALSE, 0xFFFFFFF0) == NULL &&
+        GetLastError() == ERROR_INVALID_PARAMETER);
 
   HANDLE thread = CreateThread(NULL, 0, by_return, NULL, 0, NULL);
   CHECK(WaitForSingleObject(thread, 20000) == WAIT_OBJECT_0);

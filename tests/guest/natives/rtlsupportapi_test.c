@@ -18,7 +18,8 @@ static void check_lookup(void) {
   DWORD64 base = 0, address = (DWORD64)(ULONG_PTR)check_lookup;
   RUNTIME_FUNCTION* function = RtlLookupFunctionEntry(address + 8, &base, NULL);
   CHECK(function != NULL && base == (DWORD64)(ULONG_PTR)GetModuleHandleA(NULL));
-  CHECK(function != NULL && base + function->BeginAddress == address && base + function->EndAddress > address + 8);
+  CHECK(function != NULL && base + function->BeginAddress == address &&
+        base + function->EndAddress > address + 8);
   CHECK(RtlLookupFunctionEntry((DWORD64)(ULONG_PTR)&base, &base, NULL) == NULL);
 }
 

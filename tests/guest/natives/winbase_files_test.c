@@ -25,9 +25,8 @@ static void test_names(void) {
   CHECK(CreateSymbolicLinkA("s1", "a", 0) && CreateSymbolicLinkW(L"s2", L"a", 0));
   CHECK(running_under_wine() || ((GetFileAttributesA("s1") & FILE_ATTRIBUTE_REPARSE_POINT) != 0 &&
                                  fails_with(CreateSymbolicLinkA("s1", "a", 0), ERROR_ALREADY_EXISTS) &&
-                                 CopyFileA("s2", "s3", TRUE) && DeleteFileA("s3") &&
-                                 DeleteFileA("s1") && DeleteFileA("s2") &&
-                                 GetFileAttributesA("a") != INVALID_FILE_ATTRIBUTES));
+                                 CopyFileA("s2", "s3", TRUE) && DeleteFileA("s3") && DeleteFileA("s1") &&
+                                 DeleteFileA("s2") && GetFileAttributesA("a") != INVALID_FILE_ATTRIBUTES));
 }
 
 static void test_classes(void) {
@@ -38,7 +37,8 @@ static void test_classes(void) {
   FILE_DISPOSITION_INFO gone = {TRUE};
   LONGLONG status[2];
   QueryFile query = (QueryFile)(void*)GetProcAddress(GetModuleHandleA("ntdll"), "NtQueryInformationFile");
-  CHECK(GetFileInformationByHandleEx(file, FileBasicInfo, &basic, sizeof basic) && basic.LastWriteTime.QuadPart != 0);
+  CHECK(GetFileInformationByHandleEx(file, FileBasicInfo, &basic, sizeof basic) &&
+        basic.LastWriteTime.QuadPart != 0);
   CHECK(SetFileInformationByHandle(file, FileEndOfFileInfo, &end, sizeof end));
   CHECK(GetFileInformationByHandleEx(file, FileStandardInfo, &standard, sizeof standard) &&
         standard.EndOfFile.QuadPart == 2);
