@@ -1,5 +1,6 @@
-// Modules: loading and freeing, references, folders that are searched, delayed imports, and ntdll's view of it.
-// libloaderapi_near.dll and libloaderapi_delay.dll stand beside us, libloaderapi_far.dll in the folder far.
+// Modules: loading and freeing, references, folders that are searched, delayed imports, and ntdll's view of
+// it. libloaderapi_near.dll and libloaderapi_delay.dll stand beside us, libloaderapi_far.dll in the folder
+// far.
 #include "check.h"
 
 #include <string.h>
@@ -24,8 +25,8 @@ typedef struct {
   char* Buffer;
 } AnsiString;
 
-static char g_folder[MAX_PATH];            // ours, with a backslash at its end
-static char g_far[MAX_PATH + 8];           // the far DLL's
+static char g_folder[MAX_PATH];   // ours, with a backslash at its end
+static char g_far[MAX_PATH + 8];  // the far DLL's
 static WCHAR g_far_w[MAX_PATH + 8];
 
 static int loaded(const char* name) { return GetModuleHandleA(name) != NULL; }
@@ -82,8 +83,8 @@ static void check_references(void) {
   found = module;
   CHECK(!GetModuleHandleExW(0, L"libloaderapi_near.dll", &found) && GetLastError() == ERROR_MOD_NOT_FOUND);
   CHECK(found == NULL);
-  CHECK(!GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT, NULL,
-                            &found));
+  CHECK(!GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+                            NULL, &found));
   CHECK(GetLastError() == ERROR_INVALID_PARAMETER);
   CHECK(GetModuleHandleExA(0, NULL, &found) && found == GetModuleHandleA(NULL));
   CHECK(!GetModuleHandleExW(0, NULL, NULL) && GetLastError() == ERROR_INVALID_PARAMETER);
@@ -137,7 +138,8 @@ static void check_delayed(void) {
   CHECK(FreeLibrary(module) && !loaded("libloaderapi_delay.dll"));
   if (!running_under_wine()) {  // raises an exception there
     KERNEL32(PVOID, DelayLoadFailureHook, (LPCSTR, LPCSTR));
-    CHECK(pDelayLoadFailureHook(NEAR_DLL, "no_such_function") == NULL && GetLastError() == ERROR_PROC_NOT_FOUND);
+    CHECK(pDelayLoadFailureHook(NEAR_DLL, "no_such_function") == NULL &&
+          GetLastError() == ERROR_PROC_NOT_FOUND);
   }
 }
 

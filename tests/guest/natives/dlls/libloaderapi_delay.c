@@ -1,4 +1,5 @@
-// A DLL whose import of libloaderapi_near.dll is delayed: lld's thunk calls the helper, the helper the system.
+// A DLL whose import of libloaderapi_near.dll is delayed: lld's thunk calls the helper, the helper the
+// system.
 #include <windows.h>
 
 extern char __ImageBase;
