@@ -9,6 +9,7 @@ endfunction()
 bobbin_check(rooms scripts/check_rooms.py)
 bobbin_check(rooms.self_test scripts/check_rooms.py --self-test)
 bobbin_check(natives.readme scripts/natives.py --readme)
+bobbin_check(natives.covered scripts/natives_covered.py)
 bobbin_check(natives.self_test scripts/natives_covered.py --self-test)
 
 if(NOT BOBBIN_SANITIZE)

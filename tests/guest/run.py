@@ -10,14 +10,19 @@ for in the kernel; then it is killed. Exit code 0 is a pass, 1 a failure, 77 "no
 """
 import argparse
 import difflib
+import fcntl
 import json
 import os
 import pathlib
+import pty
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 
 SKIPPED = 77
 HERE = pathlib.Path(__file__).resolve().parent
@@ -95,11 +100,31 @@ def children_of(pid):
     return found
 
 
-def run_with_watchdog(command, environment, folder, seconds):
-    """(stdout, stderr, exit code), with None for the exit code of a program that had to be killed."""
+def open_terminal(typed):
+    """A terminal of 80 columns and 25 rows on which `typed` has been typed; what it shows is thrown away."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 25, 80, 0, 0))
+    os.write(master, typed.encode())
+
+    def drain():
+        try:
+            while os.read(master, 4096):
+                pass
+        except OSError:  # the last one has hung up
+            pass
+    threading.Thread(target=drain, daemon=True).start()
+    return slave
+
+
+def run_with_watchdog(command, environment, folder, seconds, typed=None):
+    """(stdout, stderr, exit code), with None for the exit code of a program that had to be killed. With `typed`,
+    standard input is the controlling terminal."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment,
-                                   cwd=folder, start_new_session=True)
+        terminal = subprocess.DEVNULL if typed is None else open_terminal(typed)
+        process = subprocess.Popen(command, stdin=terminal, stdout=out, stderr=err, env=environment,
+                                   cwd=folder, start_new_session=True,
+                                   preexec_fn=None if typed is None
+                                   else lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         try:
             code = process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
@@ -170,7 +195,7 @@ def run(options):
         return 1
     command += [str(options.program.absolute()), *options.arguments]
     with tempfile.TemporaryDirectory(prefix="guest-") as scratch:
-        out, err, code = run_with_watchdog(command, environment, scratch, options.timeout)
+        out, err, code = run_with_watchdog(command, environment, scratch, options.timeout, options.typed)
     got = as_text(out)
     if code is None:
         print(f"it printed so far:\n{got}\n{as_text(err)}")
@@ -199,6 +224,8 @@ def main():
     one.add_argument("--expected", type=pathlib.Path, help="the transcript")
     one.add_argument("--exit-code", type=int, default=0)
     one.add_argument("--timeout", type=float, default=30, help="seconds until it counts as hung")
+    one.add_argument("--typed", type=lambda text: text.replace("\\r", "\r"),
+                     help="run it on a terminal on which this has been typed (\\\\r is Enter)")
     one.add_argument("program", type=pathlib.Path)
     one.add_argument("arguments", nargs="*")
     options = parser.parse_args()
