@@ -25,6 +25,16 @@ std::optional<std::uint64_t> number(std::string_view word) {
   return negative ? 0 - value : value;
 }
 
+/// What a word is passed as. A word in double quotes is a string whatever it looks like ('"123"').
+UInt64 cell(std::string& word) {
+  if (word.size() >= 2 && word.starts_with('"') && word.ends_with('"')) {
+    word = word.substr(1, word.size() - 2);
+  } else if (const auto value = number(word)) {
+    return *value;
+  }
+  return reinterpret_cast<UInt64>(word.c_str());
+}
+
 void print_result(const std::string& how, UInt64 value) {
   if (how == "int")
     std::printf("%" PRId32 "\n", static_cast<std::int32_t>(value));
@@ -56,10 +66,7 @@ int call_function(Settings& settings) {
 
   // Integer arguments beyond those that a function takes do it no harm in this convention.
   UInt64 cells[kMostArguments] = {};
-  for (std::size_t i = 0; i < settings.arguments.size(); ++i) {
-    const auto value = number(settings.arguments[i]);
-    cells[i] = value ? *value : reinterpret_cast<UInt64>(settings.arguments[i].c_str());
-  }
+  for (std::size_t i = 0; i < settings.arguments.size(); ++i) cells[i] = cell(settings.arguments[i]);
   using Any =
       UInt64(UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64);
   auto result =

@@ -66,7 +66,7 @@ class HeaderParser {
                    .status = abi::STATUS_INVALID_IMAGE_FORMAT,
                    .what = std::move(identity.what),
                    .file = file_.name_,
-                   .offset = dos ? offsetof(DosHeader, pe_offset) : 0,
+                   .offset = dos && dos->magic == kDosMagic ? offsetof(DosHeader, pe_offset) : 0,
                    .advice = std::move(identity.advice)});
     }
     pe_offset_ = dos->pe_offset;
