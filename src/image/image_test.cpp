@@ -30,7 +30,8 @@ using pe::test::kExecute;
 using pe::test::kRead;
 using pe::test::kWrite;
 
-constexpr std::uint64_t kBase = 0x2'4000'0000;
+// Free in an ordinary process, and above what the address sanitizer keeps for its shadow.
+constexpr std::uint64_t kBase = 0x2000'4000'0000;
 
 /// A folder of its own for each test, removed at its end.
 class Image : public testing::Test {

@@ -207,7 +207,7 @@ class Builder {
     for (const auto& entry : entries) {
       blob.put(align_down(entry.rva, kPageSize));
       blob.put(std::uint32_t{12});
-      blob.put(static_cast<std::uint16_t>(entry.type << 12 | (entry.rva & 0xFFF)));
+      blob.put(static_cast<std::uint16_t>(std::uint32_t{entry.type} << 12 | (entry.rva & 0xFFF)));
       blob.put(std::uint16_t{0});
     }
     directory(Directory::relocations, start, blob.rva() - start);
