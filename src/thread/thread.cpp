@@ -180,7 +180,7 @@ void Threads::guest_main(Thread& thread) {
   if ((thread.requests.load() & kSuspend) != 0 && !inside_gate(thread, wait_for_start)) {
     return retire(thread, thread.exit_code_pending());
   }
-  if (stopping()) return retire(thread, thread.exit_code_pending());
+  if (stopping()) return retire(thread, thread.exit_code_pending(stop_code_.load()));
   if (auto born = give_birth(thread); !born)
     return retire(thread, thread.exit_code_pending(born.error().status));
   set_windows_floating_point();
@@ -383,6 +383,7 @@ Result<std::uint32_t> Threads::resume(Thread& thread) {
 }
 
 void Threads::stop_all_others(std::uint32_t code) {
+  stop_code_ = code;  // first: a thread that is just starting ends by itself when it sees the next line
   stopping_ = true;
   std::vector<Ref<Thread>> others;
   std::uint32_t number = 0;

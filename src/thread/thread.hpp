@@ -212,6 +212,7 @@ class Threads {
   LifeObserver* observer_ = nullptr;
   std::size_t default_stack_size_ = 1 << 20;
   std::atomic<bool> stopping_{false};
+  std::atomic<std::uint32_t> stop_code_{0};  ///< exit code of all threads once stopping_ is set
   mutable os::Mutex mutex_;
   std::vector<Thread*> alive_;  ///< guarded by mutex_; each holds a reference
   std::uint32_t next_id_ = 0;   ///< guarded by mutex_
