@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The natives, as the tables in src/win32/ list them: NATIVE, NT_NATIVE, HOT and PARTIAL entries.
+"""The natives, as the tables in src/win32/ list them: NATIVE, NT_NATIVE, FAST, HOT and PARTIAL entries.
 
   natives.py            one line for each: name, kind, file, and for a partial one what it leaves out
   natives.py --readme   check that README.md lists exactly the partial ones, and that they are few enough
@@ -15,14 +15,15 @@ ROOT = Path(__file__).resolve().parent.parent
 MOST_PARTIAL = 10
 BEGIN, END = "<!-- partial natives: written by scripts/natives.py --write -->", "<!-- end of partial natives -->"
 
-ENTRY = re.compile(r'\b(NATIVE|NT_NATIVE|HOT|PARTIAL)\(\s*(k\w+(?:\s*\|\s*k\w+)*|[^,()]*\([^()]*\))\s*,\s*(\w+)\s*'
+ENTRY = re.compile(r'\b(NATIVE|NT_NATIVE|FAST|HOT|PARTIAL)\(\s*(k\w+(?:\s*\|\s*k\w+)*|[^,()]*\([^()]*\))\s*,\s*(\w+)\s*'
                    r'(?:,\s*((?:"(?:[^"\\]|\\.)*"\s*)+))?\)')
+ENTRY_AS = re.compile(r'\b(FAST|HOT)_AS\([^"]*"(\w+)"\s*,\s*([\w:]+)')  # exported under another name than its C++ one
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
 class Native(NamedTuple):
     name: str
-    kind: str     # NATIVE, NT_NATIVE, HOT or PARTIAL
+    kind: str     # NATIVE, NT_NATIVE, FAST, HOT or PARTIAL (the _AS forms count as theirs)
     file: str     # its file in src/win32/, without the folder
     void: bool    # returns nothing
     missing: str  # what a partial one leaves out
@@ -30,10 +31,16 @@ class Native(NamedTuple):
 
 def natives_of(path):
     text = COMMENT.sub(" ", path.read_text())
+    declared = text + (ROOT / "src" / "arch" / "x86_64" / "context.hpp").read_text()
+
+    def returns_nothing(function):
+        return re.search(rf"\bvoid\s+(?:WINAPI\s+)?{function}\s*\(", declared) is not None
+
     for kind, _, name, reason in ENTRY.findall(text):
-        returns_nothing = re.search(rf"\bvoid\s+(?:WINAPI\s+)?{name}\s*\(", text) is not None
         missing = "".join(re.findall(r'"((?:[^"\\]|\\.)*)"', reason)).replace('\\"', '"')
-        yield Native(name, kind, path.name, returns_nothing, missing)
+        yield Native(name, kind, path.name, returns_nothing(name), missing)
+    for kind, name, function in ENTRY_AS.findall(text):
+        yield Native(name, kind, path.name, returns_nothing(function.split("::")[-1]), "")
 
 
 def all_natives():

@@ -68,12 +68,19 @@ void Loader::set_names(Module& module, std::u16string full_name) {
 
 Result<void> Loader::add_native(std::string_view name, std::uint16_t dlls) {
   std::vector<SyntheticImage::Symbol> symbols;
-  for (const NativeExport* native : natives_.of(dlls)) symbols.push_back({native->name, native->address});
+  for (const NativeExport* native : natives_.of(dlls)) {
+    symbols.push_back({native->name, native->address, native->fast});
+  }
   auto image = SyntheticImage::make(space_, name, symbols, true);
   if (!image) return propagate(image);
   auto module = std::make_unique<Module>();
   module->native = std::make_unique<NativePart>(std::move(*image));
   module->native->dlls = dlls;
+  for (std::size_t i = 0; i < symbols.size(); ++i) {
+    if (symbols[i].fast != nullptr) {
+      module->native->instead.emplace(symbols[i].name, module->native->image.entry(i));
+    }
+  }
   module->entry.DllBase = module->native->image.base();
   module->entry.SizeOfImage = static_cast<abi::ULONG>(module->native->image.size());
   module->entry.Flags = abi::LDRP_IMAGE_DLL | abi::LDRP_ENTRY_PROCESSED | abi::LDRP_PROCESS_ATTACH_CALLED;
@@ -104,7 +111,7 @@ Result<void> Loader::provide(const std::string& dll, const std::string& name, vo
                  .file = dll,
                  .advice = "provide() exports before loading the modules that import them"});
   }
-  module->native->provided[name] = address;
+  module->native->instead[name] = address;
   return {};
 }
 

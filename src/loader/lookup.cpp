@@ -90,7 +90,7 @@ Result<void*> Loader::procedure(Module& module, std::uint32_t ordinal) {
 
 Result<void*> Loader::resolve(Transaction* load, Module& module, const Wanted& wanted, int depth) {
   if (module.native) {
-    if (const auto at = module.native->provided.find(wanted.name); at != module.native->provided.end()) {
+    if (const auto at = module.native->instead.find(wanted.name); at != module.native->instead.end()) {
       return at->second;
     }
     if (const NativeExport* native = natives_.find(wanted.name, module.native->dlls)) return native->address;

@@ -37,11 +37,11 @@ struct ImagePart {
   pe::Exports exports;  ///< of in_memory
 };
 
-/// A native DLL: a set of bits in the native table, and what the host added with provide().
+/// A native DLL: a set of bits in the native table, and what goes before it.
 struct NativePart {
   explicit NativePart(SyntheticImage synthetic) : image(std::move(synthetic)) {}
   std::uint16_t dlls = 0;
-  std::map<std::string, void*, std::less<>> provided;
+  std::map<std::string, void*, std::less<>> instead;  ///< fast paths, and what the host provides
   SyntheticImage image;
 };
 

@@ -20,25 +20,40 @@ std::size_t hash(std::string_view name) {
 constexpr std::uint32_t kHeaderSize = 0x400;
 constexpr std::uint32_t kNtHeaders = 0x80;
 constexpr std::uint32_t kExportDirectorySize = 40;
-constexpr std::uint32_t kJumpSize = 16;  ///< movabs rax, imm64; jmp rax; padding
+constexpr std::uint32_t kJumpSize = 12;  ///< movabs rax, imm64; jmp rax
 
 /// Positions of the parts of a synthetic image, as RVAs.
 struct Layout {
-  std::uint32_t directory, functions, names, ordinals, strings, jumps, size;
+  std::uint32_t directory, functions, names, ordinals, strings, code, size;
 };
+
+/// Where a function's code starts if it may start at `rva`: a fast path has cache lines of its own (that is
+/// worth a third of its time), the others are packed.
+std::uint32_t code_start(std::uint32_t rva, const SyntheticImage::Symbol& symbol) {
+  return align_up(rva, symbol.fast != nullptr ? 64u : 4u);
+}
+
+/// What it takes: its fast path, and the jump.
+std::uint32_t code_size(const SyntheticImage::Symbol& symbol) {
+  return (symbol.fast != nullptr ? static_cast<std::uint32_t>(symbol.fast->size) : 0) + kJumpSize;
+}
 
 Layout lay_out(std::string_view name, std::span<const SyntheticImage::Symbol> symbols) {
   const auto count = static_cast<std::uint32_t>(symbols.size());
   std::size_t text = name.size() + 1;
-  for (const auto& symbol : symbols) text += symbol.name.size() + 1;
+  std::uint32_t code = 0;
+  for (const auto& symbol : symbols) {
+    text += symbol.name.size() + 1;
+    code = code_start(code, symbol) + code_size(symbol);
+  }
   Layout at{};
   at.directory = kHeaderSize;
   at.functions = at.directory + kExportDirectorySize;
   at.names = at.functions + 4 * count;
   at.ordinals = at.names + 4 * count;
   at.strings = at.ordinals + 2 * count;
-  at.jumps = align_up(at.strings + static_cast<std::uint32_t>(text), std::uint32_t{os::kPageSize});
-  at.size = align_up(at.jumps + kJumpSize * count, std::uint32_t{os::kPageSize});
+  at.code = align_up(at.strings + static_cast<std::uint32_t>(text), std::uint32_t{os::kPageSize});
+  at.size = align_up(at.code + code, std::uint32_t{os::kPageSize});
   return at;
 }
 
@@ -49,9 +64,10 @@ class Writer {
   void put(std::uint32_t rva, T value) {
     std::memcpy(base_ + rva, &value, sizeof value);
   }
-  void text(std::uint32_t rva, std::string_view value) {
+  void bytes(std::uint32_t rva, std::span<const std::byte> value) {
     std::memcpy(base_ + rva, value.data(), value.size());
   }
+  void text(std::uint32_t rva, std::string_view value) { bytes(rva, std::as_bytes(std::span(value))); }
 
  private:
   std::byte* base_;
@@ -78,7 +94,7 @@ void write_headers(Writer& out, const Layout& at, std::uint64_t base, bool dll, 
   out.put<std::uint32_t>(kOptional + 108, 16);
   if (exports) {
     out.put<std::uint32_t>(kOptional + 112, at.directory);
-    out.put<std::uint32_t>(kOptional + 116, at.jumps - at.directory);
+    out.put<std::uint32_t>(kOptional + 116, at.code - at.directory);
   }
   const auto section = [&](std::uint32_t row, std::string_view name, std::uint32_t rva, std::uint32_t size,
                            std::uint32_t characteristics) {
@@ -87,8 +103,8 @@ void write_headers(Writer& out, const Layout& at, std::uint64_t base, bool dll, 
     out.put<std::uint32_t>(row + 12, rva);
     out.put<std::uint32_t>(row + 36, characteristics);
   };
-  section(kSections, ".edata", kHeaderSize, at.jumps - kHeaderSize, 0x40000040);
-  section(kSections + 40, ".text", at.jumps, at.size - at.jumps, 0x60000020);
+  section(kSections, ".edata", kHeaderSize, at.code - kHeaderSize, 0x40000040);
+  section(kSections + 40, ".text", at.code, at.size - at.code, 0x60000020);
 }
 
 void write_exports(Writer& out, const Layout& at, std::string_view name,
@@ -104,16 +120,23 @@ void write_exports(Writer& out, const Layout& at, std::string_view name,
   out.put(at.directory + 36, at.ordinals);
   out.text(text, name);
   text += static_cast<std::uint32_t>(name.size()) + 1;
+  std::uint32_t code = at.code;
   for (std::uint32_t i = 0; i < count; ++i) {
-    const std::uint32_t jump = at.jumps + kJumpSize * i;
-    out.put(at.functions + 4 * i, jump);
+    code = code_start(code, symbols[i]);
+    out.put(at.functions + 4 * i, code);
     out.put(at.names + 4 * i, text);
     out.put(at.ordinals + 2 * i, static_cast<std::uint16_t>(i));
     out.text(text, symbols[i].name);
     text += static_cast<std::uint32_t>(symbols[i].name.size()) + 1;
+    std::uint32_t jump = code;
+    if (symbols[i].fast != nullptr) {
+      out.bytes(jump, symbols[i].fast->code());
+      jump += static_cast<std::uint32_t>(symbols[i].fast->size);
+    }
     out.put<std::uint16_t>(jump, 0xB848);  // movabs rax, imm64
     out.put(jump + 2, reinterpret_cast<std::uint64_t>(symbols[i].address));
     out.put<std::uint16_t>(jump + 10, 0xE0FF);  // jmp rax
+    code += code_size(symbols[i]);
   }
 }
 
@@ -162,12 +185,18 @@ Result<SyntheticImage> SyntheticImage::make(memory::AddressSpace& space, std::st
   Writer out(*base);
   write_headers(out, at, reinterpret_cast<std::uint64_t>(*base), dll, !symbols.empty());
   if (!symbols.empty()) write_exports(out, at, name, symbols);
-  if (auto done = space.protect(*base, at.jumps, memory::kReadOnly); !done) return propagate(done);
-  if (at.size != at.jumps) {
-    auto done = space.protect(*base + at.jumps, at.size - at.jumps, memory::kExecuteRead);
+  if (auto done = space.protect(*base, at.code, memory::kReadOnly); !done) return propagate(done);
+  if (at.size != at.code) {
+    auto done = space.protect(*base + at.code, at.size - at.code, memory::kExecuteRead);
     if (!done) return propagate(done);
   }
   return image;
+}
+
+std::byte* SyntheticImage::entry(std::size_t number) const {
+  std::uint32_t rva = 0;
+  std::memcpy(&rva, base_ + kHeaderSize + kExportDirectorySize + 4 * number, sizeof rva);
+  return base_ + rva;
 }
 
 SyntheticImage::~SyntheticImage() {

@@ -1,9 +1,10 @@
 // DLLs that are not files: kernel32, ntdll and their kin, whose functions are ours, and DLLs that a host
 // provides.
 //
-// Natives are registered as tables (win32/ owns them; the loader never includes it). A guest's import is
-// bound straight to the native's address. For guests that walk export directories by hand each native DLL
-// also has a synthetic PE image: headers, an export directory and one jump per function.
+// Natives are registered as tables (win32/ owns them; the loader never includes it). Each native DLL has a
+// synthetic PE image, for guests that walk export directories by hand: headers, an export directory, and for
+// each function its fast path if it has one (arch/x86_64/fast_paths.hpp), and a jump. A guest's import is
+// bound to the fast path in the image, or else straight to the native's address.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "arch/x86_64/fast_paths.hpp"
 #include "base/error.hpp"
 #include "memory/address_space.hpp"
 
@@ -23,7 +25,8 @@ struct NativeExport {
   const char* name;
   void* address;
   std::uint16_t dlls;
-  const char* partial = nullptr;  ///< what it leaves undone, if it does only part of its job
+  const char* partial = nullptr;         ///< what it leaves undone, if it does only part of its job
+  const arch::FastPath* fast = nullptr;  ///< what guests call in its place, if it has one
 };
 
 /// All natives by name. Built once, then read-only.
@@ -45,6 +48,7 @@ class SyntheticImage {
   struct Symbol {
     std::string_view name;
     void* address;
+    const arch::FastPath* fast = nullptr;
   };
   /// `symbols` sorted by name. A program (no DLL) if `dll` is false.
   [[nodiscard]] static Result<SyntheticImage> make(memory::AddressSpace& space, std::string_view name,
@@ -55,6 +59,8 @@ class SyntheticImage {
   ~SyntheticImage();
   [[nodiscard]] std::byte* base() const { return base_; }
   [[nodiscard]] std::size_t size() const { return size_; }
+  /// The code of the symbol that came as the `number`-th.
+  [[nodiscard]] std::byte* entry(std::size_t number) const;
 
  private:
   SyntheticImage() = default;

@@ -14,6 +14,13 @@ namespace {
 
 using Lock = std::scoped_lock<os::Mutex>;
 
+// Where images go that have no address of their own: among those that have (linkers take 0x140000000 for
+// programs, and 0x180000000 and above for DLLs), because calls between images are dearer above 4 GiB
+// (DESIGN.md).
+constexpr std::uintptr_t kNearStart = 0x1'A000'0000, kNearEnd = 0x2'4000'0000;
+constexpr std::uintptr_t kNearStep = 0x100'0000;
+constexpr int kNearAttempts = 8;
+
 std::uintptr_t number(const void* address) { return reinterpret_cast<std::uintptr_t>(address); }
 std::byte* pointer(std::uintptr_t address) { return reinterpret_cast<std::byte*>(address); }
 
@@ -93,12 +100,31 @@ Result<std::byte*> AddressSpace::reserve(std::size_t size, void* at, Type type, 
   Allocations made;
   made.try_emplace(0, type, protect, false, PageRuns(size, 0), PageRuns(size, 0));
   auto node = made.extract(made.begin());
-  auto base = os::reserve(size, at, kAllocationGranularity);
+  auto base = at == nullptr && type == Type::image ? reserve_near(size)
+                                                   : os::reserve(size, at, kAllocationGranularity);
   if (!base) return base;
   node.key() = number(*base);
   const Lock lock(mutex_);
   allocations_.insert(std::move(node));
   return base;
+}
+
+Result<std::byte*> AddressSpace::reserve_near(std::size_t size) {
+  std::uintptr_t at = kNearStart;
+  for (int attempt = 0; attempt < kNearAttempts; ++attempt) {
+    {
+      const Lock lock(mutex_);
+      for (auto next = allocations_.lower_bound(at); next != allocations_.end(); ++next) {
+        if (next->first - at >= size) break;
+        at = align_up(next->first + next->second.pages.size(), kAllocationGranularity);
+      }
+    }
+    if (at > kNearEnd || size > kNearEnd - at) break;
+    auto base = os::reserve(size, pointer(at), kAllocationGranularity);
+    if (base || base.error().status != abi::STATUS_CONFLICTING_ADDRESSES) return base;
+    at += kNearStep;  // something of the host's, or of another Runtime
+  }
+  return os::reserve(size, nullptr, kAllocationGranularity);
 }
 
 Result<void> AddressSpace::commit(void* at, std::size_t size, std::uint32_t protect) {

@@ -65,7 +65,8 @@ class AddressSpace {
   AddressSpace(const AddressSpace&) = delete;
   AddressSpace& operator=(const AddressSpace&) = delete;
 
-  /// Reserves a new allocation: at exactly `at`, or where there is room (a multiple of 64 KiB). Fails with
+  /// Reserves a new allocation: at exactly `at`, or where there is room (a multiple of 64 KiB; near the other
+  /// images if it is one). Fails with
   /// STATUS_CONFLICTING_ADDRESSES if `at` is taken. `protect` is remembered as the allocation's protection.
   [[nodiscard]] Result<std::byte*> reserve(std::size_t size, void* at, Type type, std::uint32_t protect);
 
@@ -132,6 +133,8 @@ class AddressSpace {
     [[nodiscard]] std::size_t size() const { return end - start; }
   };
 
+  /// Address space among the guest's images if there is room, or anywhere.
+  [[nodiscard]] Result<std::byte*> reserve_near(std::size_t size);
   /// The allocation that holds `address`, or end().
   [[nodiscard]] Allocations::const_iterator find(std::uintptr_t address) const;
   [[nodiscard]] Result<Range> locate(void* at, std::size_t size);

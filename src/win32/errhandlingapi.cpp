@@ -20,14 +20,9 @@ constexpr DWORD kThreadModes = SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX | 
 
 // ---- last error ------------------------------------------------------------------------------------------
 
-BOBBIN_MS_ABI DWORD GetLastError() { return current_teb()->LastErrorValue; }
-BOBBIN_MS_ABI void SetLastError(DWORD code) { current_teb()->LastErrorValue = code; }
-BOBBIN_MS_ABI DWORD RtlGetLastWin32Error() { return current_teb()->LastErrorValue; }
-BOBBIN_MS_ABI void RtlSetLastWin32Error(DWORD code) { current_teb()->LastErrorValue = code; }
+DWORD GetLastError() { return current_teb()->LastErrorValue; }
+void SetLastError(DWORD code) { current_teb()->LastErrorValue = code; }
 BOBBIN_MS_ABI NTSTATUS RtlGetLastNtStatus() { return static_cast<NTSTATUS>(current_teb()->LastStatusValue); }
-
-/// The old name; Windows keeps both.
-void RtlRestoreLastWin32Error(DWORD code) { set_last_error(code); }
 
 ULONG RtlNtStatusToDosErrorNoTeb(NTSTATUS status) { return win32_error(static_cast<std::uint32_t>(status)); }
 
@@ -101,25 +96,25 @@ const Export kExports[] = {
     NATIVE(kKernel32, AddVectoredContinueHandler),
     NATIVE(kKernel32, AddVectoredExceptionHandler),
     NATIVE(kKernel32, GetErrorMode),
-    HOT(kKernel32, GetLastError),
+    FAST(kKernel32, GetLastError),
     NATIVE(kKernel32, GetThreadErrorMode),
     NATIVE(kKernel32, RemoveVectoredContinueHandler),
     NATIVE(kKernel32, RemoveVectoredExceptionHandler),
     NATIVE(kKernel32, SetErrorMode),
-    HOT(kKernel32, SetLastError),
+    FAST(kKernel32, SetLastError),
     NATIVE(kKernel32, SetThreadErrorMode),
     NATIVE(kKernel32, SetUnhandledExceptionFilter),
     NATIVE(kKernel32, UnhandledExceptionFilter),
     NATIVE(kNtdll, RtlAddVectoredContinueHandler),
     NATIVE(kNtdll, RtlAddVectoredExceptionHandler),
     HOT(kNtdll, RtlGetLastNtStatus),
-    HOT(kNtdll, RtlGetLastWin32Error),
+    FAST_AS(kNtdll, "RtlGetLastWin32Error", GetLastError, GetLastError),
     NATIVE(kNtdll, RtlNtStatusToDosError),
     NATIVE(kNtdll, RtlNtStatusToDosErrorNoTeb),
     NATIVE(kNtdll, RtlRemoveVectoredContinueHandler),
     NATIVE(kNtdll, RtlRemoveVectoredExceptionHandler),
-    NATIVE(kNtdll, RtlRestoreLastWin32Error),
-    HOT(kNtdll, RtlSetLastWin32Error),
+    FAST_AS(kNtdll, "RtlRestoreLastWin32Error", SetLastError, SetLastError),
+    FAST_AS(kNtdll, "RtlSetLastWin32Error", SetLastError, SetLastError),
     NATIVE(kNtdll, RtlSetLastWin32ErrorAndNtStatusFromNtStatus),
 };
 

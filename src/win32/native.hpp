@@ -13,8 +13,9 @@
 // NATIVE wraps it in an ms_abi entry that opens a NativeScope (a stop request waits for the native to end)
 // and turns bad_alloc into ERROR_NOT_ENOUGH_MEMORY. The guest's import table points straight at that entry.
 // A hot leaf native (no lock, no allocation, no SysV call on its fast path, or ten xmm registers must be
-// saved) is written as an ms_abi function itself and listed with HOT. A function that does only part of its
-// job is listed with PARTIAL and a reason: README and `bobbin doctor` show it, and it says so on stderr,
+// saved) is written as an ms_abi function itself and listed with HOT. A function that programs call all the
+// time can have a fast path in assembly before it, and is listed with FAST. A function that does only part of
+// its job is listed with PARTIAL and a reason: README and `bobbin doctor` show it, and it says so on stderr,
 // once, when it is called.
 #pragma once
 
@@ -27,6 +28,7 @@
 
 #include "abi/status.hpp"
 #include "abi/teb.hpp"
+#include "arch/x86_64/fast_paths.hpp"
 #include "base/error.hpp"
 #include "loader/native_modules.hpp"
 #include "thread/scope.hpp"
@@ -107,6 +109,12 @@ struct PartialEntry<Function, Name, Missing> {
 #define NT_NATIVE(dlls, function) \
   {#function,                     \
    reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, ::bobbin::abi::STATUS_NO_MEMORY>::call), dlls}
+/// A kernel32-style function with a fast path (arch/x86_64/fast_paths.hpp) before it.
+#define FAST(dlls, function) FAST_AS(dlls, #function, function, function)
+/// The same under another name than its C++ one.
+#define FAST_AS(dlls, name, function, path)                                                   \
+  {name, reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, 0>::call), dlls, nullptr, \
+   &::bobbin::arch::bobbin_fast_##path}
 /// A leaf that is itself ms_abi.
 #define HOT(dlls, function) {#function, reinterpret_cast<void*>(&function), dlls}
 /// The same under another name than its C++ one.

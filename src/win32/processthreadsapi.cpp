@@ -131,9 +131,7 @@ BOOL GetExitCodeThread(HANDLE handle, DWORD* code) {
 
 BOBBIN_MS_ABI HANDLE GetCurrentThread() { return kCurrentThread; }
 
-BOBBIN_MS_ABI DWORD GetCurrentThreadId() {
-  return static_cast<DWORD>(handle_value(current_teb()->UniqueThread));
-}
+DWORD GetCurrentThreadId() { return static_cast<DWORD>(handle_value(current_teb()->UniqueThread)); }
 
 DWORD GetThreadId(HANDLE handle) {
   if (const auto child = child_thread_of(handle)) return child->id();
@@ -309,7 +307,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, ExitProcess),
     NATIVE(kKernel32, ExitThread),
     HOT(kKernel32, GetCurrentThread),
-    HOT(kKernel32, GetCurrentThreadId),
+    FAST(kKernel32, GetCurrentThreadId),
     NATIVE(kKernel32, GetCurrentThreadStackLimits),
     NATIVE(kKernel32, GetExitCodeThread),
     NATIVE(kKernel32, GetProcessIdOfThread),

@@ -1,0 +1,104 @@
+# Fast paths of natives that programs call all the time: see fast_paths.hpp for where they run and how they
+# end. Each is a size and so many bytes of code that refer to nothing by address. TEB offsets are asserted in
+# fast_paths.cpp. In: the Windows convention; only rax, rcx, rdx, r8-r11 may change, and what the whole
+# function will look at (its arguments) must be as it was when a path runs off its end.
+
+#define TEB_THREAD_ID 0x48
+#define TEB_LAST_ERROR 0x68
+#define TEB_SLOTS 0x1480
+#define TEB_EXPANSION 0x1780
+#define SLOTS 64
+#define EXPANSION_SLOTS 1024
+
+    .section .rodata
+    .macro fast_path name
+    .globl bobbin_fast_\name
+    .hidden bobbin_fast_\name
+    .type bobbin_fast_\name, @object
+    .p2align 4
+bobbin_fast_\name:
+    .quad .Lend_\name - .Lcode_\name
+.Lcode_\name:
+    .endm
+    .macro end_fast_path name
+.Lend_\name:
+    .size bobbin_fast_\name, . - bobbin_fast_\name
+    .endm
+
+# void* TlsGetValue(DWORD /*ecx*/): one instruction for the cell, since taking the TEB's address from gs:[30h]
+# first would double the latency. Not asked whether the index is allocated, as Windows does not.
+    fast_path TlsGetValue
+    movl %ecx, %eax
+    movl $0, %gs:TEB_LAST_ERROR
+    cmpl $SLOTS, %ecx
+    jae 1f
+    movq %gs:TEB_SLOTS(,%rax,8), %rax
+    retq
+1:  movq %gs:TEB_EXPANSION, %rdx
+    subl $SLOTS, %eax
+    cmpl $EXPANSION_SLOTS, %eax
+    jae 2f
+    testq %rdx, %rdx
+    jz 2f
+    movq (%rdx,%rax,8), %rax
+    retq
+2:
+    end_fast_path TlsGetValue
+
+# void* TlsGetValue2(DWORD /*ecx*/): the same, and last error stays.
+    fast_path TlsGetValue2
+    cmpl $SLOTS, %ecx
+    jae 1f
+    movl %ecx, %eax
+    movq %gs:TEB_SLOTS(,%rax,8), %rax
+    retq
+1:  leal -SLOTS(%rcx), %eax
+    cmpl $EXPANSION_SLOTS, %eax
+    jae 2f
+    movq %gs:TEB_EXPANSION, %rdx
+    testq %rdx, %rdx
+    jz 2f
+    movq (%rdx,%rax,8), %rax
+    retq
+2:
+    end_fast_path TlsGetValue2
+
+# BOOL TlsSetValue(DWORD /*ecx*/, void* /*rdx*/): a thread's first store beyond slot 63 is the slow one.
+    fast_path TlsSetValue
+    cmpl $SLOTS, %ecx
+    jae 1f
+    movl %ecx, %eax
+    movq %rdx, %gs:TEB_SLOTS(,%rax,8)
+    movl $1, %eax
+    retq
+1:  leal -SLOTS(%rcx), %eax
+    cmpl $EXPANSION_SLOTS, %eax
+    jae 2f
+    movq %gs:TEB_EXPANSION, %r8
+    testq %r8, %r8
+    jz 2f
+    movq %rdx, (%r8,%rax,8)
+    movl $1, %eax
+    retq
+2:
+    end_fast_path TlsSetValue
+
+# DWORD GetLastError(void)
+    fast_path GetLastError
+    movl %gs:TEB_LAST_ERROR, %eax
+    retq
+    end_fast_path GetLastError
+
+# void SetLastError(DWORD /*ecx*/)
+    fast_path SetLastError
+    movl %ecx, %gs:TEB_LAST_ERROR
+    retq
+    end_fast_path SetLastError
+
+# DWORD GetCurrentThreadId(void)
+    fast_path GetCurrentThreadId
+    movl %gs:TEB_THREAD_ID, %eax
+    retq
+    end_fast_path GetCurrentThreadId
+
+    .section .note.GNU-stack,"",@progbits
