@@ -37,16 +37,33 @@ static inline void report(const char* name, LONGLONG elapsed_ticks, unsigned lon
   WriteFile(GetStdHandle(STD_OUTPUT_HANDLE), line, (DWORD)(end - line), &written, NULL);
 }
 
-/// The last number on the command line, which may be in quotes.
-static inline unsigned argument(void) {
-  const char* text = GetCommandLineA();
-  unsigned value = 0;
-  for (BOOL inside = FALSE; *text != 0; ++text) {
+/// The last `count` numbers on the command line, which may be in quotes, in order.
+static inline void last_numbers(unsigned* numbers, int count) {
+  BOOL inside = FALSE;
+  for (const char* text = GetCommandLineA(); *text != 0; ++text) {
     const BOOL digit = *text >= '0' && *text <= '9';
-    if (digit) value = (inside ? value * 10 : 0) + (unsigned)(*text - '0');
+    if (digit && !inside) {
+      for (int i = 0; i + 1 < count; ++i) numbers[i] = numbers[i + 1];
+      numbers[count - 1] = 0;
+    }
+    if (digit) numbers[count - 1] = numbers[count - 1] * 10 + (unsigned)(*text - '0');
     inside = digit;
   }
-  return value;
+}
+
+/// The last number on the command line.
+static inline unsigned argument(void) {
+  unsigned number = 0;
+  last_numbers(&number, 1);
+  return number;
+}
+
+/// Ends `name` with '.' and a number.
+static inline char* append_part(char* end, unsigned number) {
+  *end++ = '.';
+  end = append_number(end, number, 1);
+  *end = 0;
+  return end;
 }
 
 /// A benchmark that cannot measure says so by its exit code.
