@@ -7,9 +7,10 @@
 
 namespace bobbin::loader {
 
-Result<void*> Loader::load_data(const std::string& name, bool as_image) {
+Result<void*> Loader::load_data(const std::string& name, bool as_image, const LoadFlags& flags) {
   const Guard guard(*this);
-  auto located = locate(with_extension(name), {}, nullptr);
+  const std::string full = with_extension(name);
+  auto located = locate(full, folders_for(full, flags), nullptr);
   if (!located) return propagate(located);
   for (const auto& data : data_files_) {
     if (data->path == *located && data->image.has_value() == as_image) {

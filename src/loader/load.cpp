@@ -13,23 +13,24 @@
 #include "trace/trace.hpp"
 
 namespace bobbin::loader {
-namespace {
-
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.find_last_of('/');
-  return slash == std::string::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1));
-}
-
-}  // namespace
-
 // ---- finding and mapping ---------------------------------------------------------------------------------
 
-Result<std::string> Loader::locate(const std::string& name, const std::string& first,
+Folders Loader::folders_for(const std::string& name, const LoadFlags& flags) const {
+  const SearchPath& path = options_.search;
+  std::string own;
+  if ((flags.own_folder_first || flags.places.own) && is_path(name)) {
+    if (const auto host = options_.host_path(nls::to_utf16(name))) own = folder_of(absolute(*host));
+  }
+  if (flags.places.any()) return path.of(flags.places, own);
+  return flags.own_folder_first ? path.standard(own) : path.by_default();
+}
+
+Result<std::string> Loader::locate(const std::string& name, const Folders& folders,
                                    const Module* importer) const {
   if (is_path(name)) {
     const auto host = options_.host_path(nls::to_utf16(name));
     if (host) return absolute(*host);
-  } else if (auto found = options_.search.find(name, first)) {
+  } else if (auto found = find_in_folders(folders, name)) {
     return absolute(*found);
   }
   return fail({.kind = ErrorKind::not_found,
@@ -37,9 +38,9 @@ Result<std::string> Loader::locate(const std::string& name, const std::string& f
                .what = importer != nullptr ? fmt::format("was not found; {} needs it", importer->name)
                                            : "was not found",
                .file = name,
-               .advice = is_path(name) ? "check the path"
-                                       : "put it into one of the folders that are searched: " +
-                                             options_.search.describe(first)});
+               .advice = is_path(name)
+                             ? "check the path"
+                             : "put it into one of the folders that are searched: " + describe(folders)});
 }
 
 Result<std::unique_ptr<Module>> Loader::map_file(const std::string& path) {
@@ -81,7 +82,7 @@ Result<Module*> Loader::map_tree(Transaction& load, const std::string& name, con
   if (!path) {
     if (Module* module = loaded(resolve_api_set(key), &load)) return module;
   }
-  auto located = locate(path ? name : std::string(resolve_api_set(key)), load.first_folder, importer);
+  auto located = locate(path ? name : std::string(resolve_api_set(key)), load.folders, importer);
   if (!located) return propagate(located);
   if (Module* module = loaded_from(*located, &load)) return module;
 
@@ -233,12 +234,9 @@ Result<Module*> Loader::load(const std::string& name, LoadFlags flags) try {
   const Guard guard(*this);
   if (!guard.held()) return interrupted();
   Transaction load;
-  if (flags.own_folder_first && is_path(name)) {
-    if (const auto host = options_.host_path(nls::to_utf16(name)))
-      load.first_folder = folder_of(absolute(*host));
-  }
   load.resolve = flags.resolve;
   const std::string full = is_path(name) ? with_extension(name) : name;
+  load.folders = folders_for(full, flags);
   auto module = map_tree(load, full, nullptr);
   if (!module) return module;
   return finish(load, *module);
@@ -256,6 +254,7 @@ Result<Module*> Loader::load_program(const std::string& path) try {
   if (options_.search.program.empty()) options_.search.program = folder_of(full);
   Transaction load;
   load.static_load = true;
+  load.folders = options_.search.standard();
   auto mapped = map_file(full);
   if (!mapped) return propagate(mapped);
   Module* program = mapped->get();

@@ -63,7 +63,8 @@ struct Options {
 /// How a module is wanted.
 struct LoadFlags {
   bool resolve = true;            ///< false: DONT_RESOLVE_DLL_REFERENCES
-  bool own_folder_first = false;  ///< LOAD_WITH_ALTERED_SEARCH_PATH, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR
+  bool own_folder_first = false;  ///< LOAD_WITH_ALTERED_SEARCH_PATH
+  Places places = {};             ///< LOAD_LIBRARY_SEARCH_*
 };
 
 class Loader final : public thread::LifeObserver {
@@ -85,7 +86,7 @@ class Loader final : public thread::LifeObserver {
   [[nodiscard]] Result<Module*> load(const std::string& name, LoadFlags flags = {});
   /// LOAD_LIBRARY_AS_DATAFILE: the file's bytes (or, with `as_image`, its sections laid out) to look at;
   /// nothing is bound or run. The handle is no module: its low bits are not 0. free_data() gives it back.
-  [[nodiscard]] Result<void*> load_data(const std::string& name, bool as_image);
+  [[nodiscard]] Result<void*> load_data(const std::string& name, bool as_image, const LoadFlags& flags = {});
   [[nodiscard]] Result<void> free_data(void* handle);
   /// FreeLibrary: one reference less; unloads what nobody needs any more.
   [[nodiscard]] Result<void> free(Module& module);
@@ -140,7 +141,8 @@ class Loader final : public thread::LifeObserver {
 
   // load.cpp
   [[nodiscard]] Result<Module*> map_tree(Transaction& load, const std::string& name, const Module* importer);
-  [[nodiscard]] Result<std::string> locate(const std::string& name, const std::string& first,
+  [[nodiscard]] Folders folders_for(const std::string& name, const LoadFlags& flags) const;
+  [[nodiscard]] Result<std::string> locate(const std::string& name, const Folders& folders,
                                            const Module* importer) const;
   [[nodiscard]] Result<std::unique_ptr<Module>> map_file(const std::string& path);
   [[nodiscard]] Result<void> bind_imports(Transaction& load, Module& module);

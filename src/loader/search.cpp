@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 namespace bobbin::loader {
 namespace {
@@ -14,6 +15,13 @@ constexpr char lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<c
 
 bool same_letters(std::string_view a, std::string_view b) {
   return std::ranges::equal(a, b, {}, lower_ascii, lower_ascii);
+}
+
+constexpr const char* kCurrentFolder = ".";
+
+/// What is not set is not searched.
+void append(Folders& folders, const std::string& folder) {
+  if (!folder.empty()) folders.push_back(folder);
 }
 
 }  // namespace
@@ -35,6 +43,11 @@ bool is_native_path(std::string_view path) {
   std::string folder = lower(path.substr(0, path.size() - base_of(path).size()));
   std::ranges::replace(folder, '/', '\\');
   return folder == "c:\\windows\\system32\\";
+}
+
+std::string folder_of(std::string_view path) {
+  const std::size_t slash = path.find_last_of('/');
+  return std::string(slash == std::string_view::npos ? "." : path.substr(0, std::max<std::size_t>(slash, 1)));
 }
 
 std::string absolute(const std::string& path) {
@@ -66,29 +79,53 @@ std::optional<std::string> find_in_folder(const std::string& folder, std::string
   return std::nullopt;
 }
 
-std::optional<std::string> SearchPath::find(std::string_view name, const std::string& first) const {
-  std::vector<const std::string*> folders = {&first, &program, &dll_directory};
-  for (const std::string& folder : extra) folders.push_back(&folder);
-  folders.push_back(&system);
-  for (const std::string* folder : folders) {
-    if (folder->empty()) continue;
-    if (auto found = find_in_folder(*folder, name)) return found;
+std::optional<std::string> find_in_folders(const Folders& folders, std::string_view name) {
+  for (const std::string& folder : folders) {
+    if (auto found = find_in_folder(folder, name)) return found;
   }
-  return current_folder ? find_in_folder(".", name) : std::nullopt;
+  return std::nullopt;
 }
 
-std::string SearchPath::describe(const std::string& first) const {
+std::string describe(const Folders& folders) {
   std::string text;
-  const auto add = [&text](const std::string& folder) {
-    if (!folder.empty()) text += (text.empty() ? "" : ", ") + folder;
-  };
-  add(first);
-  add(program);
-  add(dll_directory);
-  for (const std::string& folder : extra) add(folder);
-  add(system);
-  if (current_folder) add("the current folder");
+  for (const std::string& folder : folders) {
+    text += (text.empty() ? "" : ", ") + (folder == kCurrentFolder ? "the current folder" : folder);
+  }
   return text;
+}
+
+Folders SearchPath::standard(const std::string& own) const {
+  Folders folders;
+  append(folders, own.empty() ? program : own);
+  append(folders, dll_directory);
+  for (const std::string& folder : extra) append(folders, folder);
+  append(folders, system);
+  if (current_folder) append(folders, kCurrentFolder);
+  return folders;
+}
+
+Folders SearchPath::of(const Places& places, const std::string& own) const {
+  Folders folders;
+  if (places.own) append(folders, own);
+  if (places.program) {
+    append(folders, program);
+    for (const std::string& folder : extra) append(folders, folder);
+  }
+  if (places.user) {
+    append(folders, dll_directory);
+    for (const Added& one : added) append(folders, one.folder);
+  }
+  if (places.system) append(folders, system);
+  return folders;
+}
+
+std::uintptr_t SearchPath::add(std::string folder) {
+  added.push_back({++last_cookie_, std::move(folder)});
+  return last_cookie_;
+}
+
+bool SearchPath::remove(std::uintptr_t cookie) {
+  return std::erase_if(added, [cookie](const Added& one) { return one.cookie == cookie; }) != 0;
 }
 
 }  // namespace bobbin::loader

@@ -30,7 +30,7 @@ struct Loader::Transaction {
   std::vector<tls::Reservation> reservations;  ///< one for each of tls_modules
   std::vector<Module*> tls_modules;
   std::vector<Module*> forwarding;  ///< modules that forward to others of this load
-  std::string first_folder;         ///< searched before all others; may be empty
+  Folders folders;                  ///< where its DLLs are looked for
   bool static_load = false;         ///< part of process start
   bool resolve = true;              ///< false: DONT_RESOLVE_DLL_REFERENCES
 };

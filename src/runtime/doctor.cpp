@@ -30,11 +30,12 @@ class Doctor {
       : search_(detail::search_path(options)), natives_(win32::all_natives()) {}
 
   Result<Diagnosis> examine(const std::string& path) {
-    const std::size_t slash = path.find_last_of('/');
-    search_.program = slash == std::string::npos ? "." : path.substr(0, slash);
+    search_.program = loader::folder_of(path);
+    folders_ = search_.standard();
     auto examined = open(path);
     if (!examined) return propagate(examined);
-    if (auto followed = follow(**examined, path.substr(slash + 1)); !followed) return propagate(followed);
+    const std::string name(loader::base_of(path));
+    if (auto followed = follow(**examined, name); !followed) return propagate(followed);
     return std::move(diagnosis_);
   }
 
@@ -82,7 +83,7 @@ class Doctor {
     Examined* guest = nullptr;
     if (native != std::end(detail::kNativeDlls)) {
       status.found_at = "(native)";
-    } else if (const auto path = search_.find(key, {})) {
+    } else if (const auto path = loader::find_in_folders(folders_, key)) {
       status.found_at = *path;
       if (auto opened = open(*path)) next.emplace_back(guest = *opened, key);
     }
@@ -106,6 +107,7 @@ class Doctor {
   }
 
   loader::SearchPath search_;
+  loader::Folders folders_;
   loader::NativeTable natives_;
   std::map<std::string, std::unique_ptr<Examined>> files_;
   std::set<const Examined*> visited_;

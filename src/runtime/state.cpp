@@ -50,16 +50,11 @@ std::string own_path() {
   return length > 0 ? std::string(path, static_cast<std::size_t>(length)) : std::string("/proc/self/exe");
 }
 
-std::string folder_of(const std::string& path) {
-  const std::size_t slash = path.find_last_of('/');
-  return slash == std::string::npos ? "." : path.substr(0, slash);
-}
-
 /// Where the C runtime DLLs are, unless told: $BOBBIN_SYSTEM, or beside the command.
 std::string system_folder(const Options& options) {
   if (!options.system_folder.empty()) return options.system_folder;
   if (const char* named = getenv("BOBBIN_SYSTEM"); named != nullptr) return named;
-  const std::string root = folder_of(folder_of(own_path()));
+  const std::string root = loader::folder_of(loader::folder_of(own_path()));
   for (const char* candidate : {"/system", "/lib/bobbin/system"}) {
     if (access((root + candidate).c_str(), R_OK) == 0) return root + candidate;
   }

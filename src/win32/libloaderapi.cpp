@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/bytes.hpp"
+#include "io/paths.hpp"
 #include "loader/guard.hpp"
 #include "loader/loader.hpp"
 #include "nls/utf.hpp"
@@ -22,6 +23,11 @@ enum : DWORD {
   LOAD_LIBRARY_AS_IMAGE_RESOURCE = 0x20,
   LOAD_LIBRARY_AS_DATAFILE_EXCLUSIVE = 0x40,
   LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR = 0x100,
+  LOAD_LIBRARY_SEARCH_APPLICATION_DIR = 0x200,
+  LOAD_LIBRARY_SEARCH_USER_DIRS = 0x400,
+  LOAD_LIBRARY_SEARCH_SYSTEM32 = 0x800,
+  LOAD_LIBRARY_SEARCH_DEFAULT_DIRS = 0x1000,
+  LOAD_LIBRARY_SEARCH_ANY = 0x1F00,
   LOAD_LIBRARY_KNOWN_FLAGS = 0x3FFB,
   GET_MODULE_HANDLE_EX_FLAG_PIN = 0x1,
   GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT = 0x2,
@@ -40,23 +46,51 @@ loader::Module* module_of(HMODULE handle) {
   return module;
 }
 
+loader::Places places_of(DWORD flags) {
+  const bool defaults = (flags & LOAD_LIBRARY_SEARCH_DEFAULT_DIRS) != 0;
+  return {.own = (flags & LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR) != 0,
+          .program = defaults || (flags & LOAD_LIBRARY_SEARCH_APPLICATION_DIR) != 0,
+          .user = defaults || (flags & LOAD_LIBRARY_SEARCH_USER_DIRS) != 0,
+          .system = defaults || (flags & LOAD_LIBRARY_SEARCH_SYSTEM32) != 0};
+}
+
+/// Whether a path names its file by itself, wherever the current folder is.
+bool is_absolute(std::string_view path) {
+  switch (io::form_of(nls::to_utf16(path))) {
+    case io::PathForm::drive_absolute:
+    case io::PathForm::unc:
+    case io::PathForm::device:
+    case io::PathForm::verbatim:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// What the documentation of LoadLibraryEx excludes.
+bool are_valid(std::string_view name, DWORD flags) {
+  if (name.empty() || (flags & ~std::uint32_t{LOAD_LIBRARY_KNOWN_FLAGS}) != 0) return false;
+  const bool searches = (flags & LOAD_LIBRARY_SEARCH_ANY) != 0;
+  if (searches && (flags & LOAD_WITH_ALTERED_SEARCH_PATH) != 0) return false;
+  return (flags & LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR) == 0 || is_absolute(name);
+}
+
 HMODULE load(std::string_view name, DWORD flags) {
-  if (name.empty() || (flags & ~std::uint32_t{LOAD_LIBRARY_KNOWN_FLAGS}) != 0) {
+  if (!are_valid(name, flags)) {
     set_last_error(ERROR_INVALID_PARAMETER);
     return nullptr;
   }
+  const loader::LoadFlags how{.resolve = (flags & DONT_RESOLVE_DLL_REFERENCES) == 0,
+                              .own_folder_first = (flags & LOAD_WITH_ALTERED_SEARCH_PATH) != 0,
+                              .places = places_of(flags)};
   if ((flags & (LOAD_LIBRARY_AS_DATAFILE | LOAD_LIBRARY_AS_DATAFILE_EXCLUSIVE |
                 LOAD_LIBRARY_AS_IMAGE_RESOURCE)) != 0) {
-    auto data = modules().load_data(std::string(name), (flags & LOAD_LIBRARY_AS_IMAGE_RESOURCE) != 0);
+    auto data = modules().load_data(std::string(name), (flags & LOAD_LIBRARY_AS_IMAGE_RESOURCE) != 0, how);
     if (data) return *data;
     failed(data.error());
     return nullptr;
   }
-  auto module =
-      modules().load(std::string(name),
-                     {.resolve = (flags & DONT_RESOLVE_DLL_REFERENCES) == 0,
-                      .own_folder_first =
-                          (flags & (LOAD_WITH_ALTERED_SEARCH_PATH | LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR)) != 0});
+  auto module = modules().load(std::string(name), how);
   if (module) return (*module)->base();
   failed(module.error());
   return nullptr;
@@ -187,7 +221,8 @@ BOOL DisableThreadLibraryCalls(HMODULE handle) {
   return FALSE;
 }
 
-/// One folder, searched before the system folder; NULL takes it away again.
+/// One folder, searched before the system folder; NULL takes it away again, an empty one the current folder
+/// too.
 BOOL set_dll_directory(std::string_view folder, bool given) {
   const auto host = folder.empty() ? std::nullopt : modules().host_path(folder);
   modules().change_search([&](loader::SearchPath& search) {
@@ -199,35 +234,35 @@ BOOL set_dll_directory(std::string_view folder, bool given) {
 BOOL SetDllDirectoryW(LPCWSTR folder) { return set_dll_directory(utf8(folder), folder != nullptr); }
 BOOL SetDllDirectoryA(LPCSTR folder) { return set_dll_directory(utf8(folder), folder != nullptr); }
 
-PVOID AddDllDirectory(LPCWSTR folder) {
-  const auto host = modules().host_path(utf8(folder));
+PVOID AddDllDirectory(LPCWSTR name) {
+  const std::string folder = utf8(name);
+  if (!is_absolute(folder)) {
+    set_last_error(ERROR_INVALID_PARAMETER);
+    return nullptr;
+  }
+  const auto host = modules().host_path(folder);
   if (!host) {
     set_last_error(ERROR_FILE_NOT_FOUND);
     return nullptr;
   }
-  auto* cookie = new std::string(*host);
-  modules().change_search([&](loader::SearchPath& search) { search.extra.push_back(*host); });
-  return cookie;
+  std::uintptr_t cookie = 0;
+  modules().change_search([&](loader::SearchPath& search) { cookie = search.add(*host); });
+  return reinterpret_cast<PVOID>(cookie);
 }
 BOOL RemoveDllDirectory(PVOID cookie) {
-  auto* folder = static_cast<std::string*>(cookie);
-  if (folder == nullptr) {
-    set_last_error(ERROR_INVALID_PARAMETER);
-    return FALSE;
-  }
-  modules().change_search([&](loader::SearchPath& search) {
-    if (const auto at = std::ranges::find(search.extra, *folder); at != search.extra.end())
-      search.extra.erase(at);
-  });
-  delete folder;
-  return TRUE;
+  bool removed = false;
+  modules().change_search(
+      [&](loader::SearchPath& search) { removed = search.remove(reinterpret_cast<std::uintptr_t>(cookie)); });
+  if (!removed) set_last_error(ERROR_INVALID_PARAMETER);
+  return removed ? TRUE : FALSE;
 }
 BOOL SetDefaultDllDirectories(DWORD flags) {
-  if (flags == 0 || (flags & ~0x1F00u) != 0) {
+  constexpr DWORD kAllowed = LOAD_LIBRARY_SEARCH_ANY & ~DWORD{LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR};
+  if (flags == 0 || (flags & ~kAllowed) != 0) {
     set_last_error(ERROR_INVALID_PARAMETER);
     return FALSE;
   }
-  modules().change_search([](loader::SearchPath& search) { search.current_folder = false; });
+  modules().change_search([&](loader::SearchPath& search) { search.defaults = places_of(flags); });
   return TRUE;
 }
 

@@ -104,16 +104,20 @@ static void check_free_and_exit(void) {
   CloseHandle(thread);
 }
 
-static int loads_far(DWORD flags) {
-  HMODULE module = LoadLibraryExA(FAR_DLL, NULL, flags);
+static int loads(const char* name, DWORD flags) {
+  HMODULE module = LoadLibraryExA(name, NULL, flags);
   return module != NULL && FreeLibrary(module);
 }
+static int loads_far(DWORD flags) { return loads(FAR_DLL, flags); }
 
 static void check_folders(void) {
   KERNEL32(PVOID, AddDllDirectory, (PCWSTR));
   KERNEL32(BOOL, RemoveDllDirectory, (PVOID));
   KERNEL32(BOOL, SetDefaultDllDirectories, (DWORD));
-  const DWORD user_dirs = 0x400, default_dirs = 0x1000;
+  const DWORD load_dir = 0x100, program_dir = 0x200, user_dirs = 0x400, system32 = 0x800,
+              default_dirs = 0x1000;
+  char path[MAX_PATH + 32];
+  strcat(strcat(strcpy(path, g_far), "\\"), FAR_DLL);
   CHECK(!loads_far(0) && GetLastError() == ERROR_MOD_NOT_FOUND);
   CHECK(SetDllDirectoryA(g_far) && loads_far(0));
   CHECK(SetDllDirectoryA(NULL) && !loads_far(0));
@@ -122,10 +126,26 @@ static void check_folders(void) {
 
   PVOID cookie = pAddDllDirectory(g_far_w);
   CHECK(cookie != NULL);
+  CHECK(!loads_far(0));  // who does not ask for the user's folders does not search them
+  CHECK(pAddDllDirectory(L"far") == NULL && GetLastError() == ERROR_INVALID_PARAMETER);
   CHECK(loads_far(user_dirs) && loads_far(default_dirs));
+  CHECK(!loads_far(program_dir) && !loads_far(system32));
+  CHECK(loads(NEAR_DLL, program_dir) && loads(NEAR_DLL, default_dirs) && !loads(NEAR_DLL, user_dirs));
+  CHECK(!loads(NEAR_DLL, system32) && GetLastError() == ERROR_MOD_NOT_FOUND);
+  CHECK(loads("kernel32.dll", program_dir));  // what is loaded is not looked for
+  CHECK(loads(path, load_dir) && loads(path, system32));
+  CHECK(!loads(FAR_DLL, load_dir) && GetLastError() == ERROR_INVALID_PARAMETER);
+  CHECK(!loads(path, system32 | LOAD_WITH_ALTERED_SEARCH_PATH) && GetLastError() == ERROR_INVALID_PARAMETER);
   CHECK(pSetDefaultDllDirectories(default_dirs) && loads_far(0));  // now everybody does
   CHECK(pRemoveDllDirectory(cookie) && !loads_far(0) && !loads_far(default_dirs));
+  if (!running_under_wine()) {  // which takes any pointer for a cookie
+    CHECK(!pRemoveDllDirectory(cookie) && GetLastError() == ERROR_INVALID_PARAMETER);
+    CHECK(!pRemoveDllDirectory(NULL) && !pRemoveDllDirectory((PVOID)0x12345678));
+  }
+  CHECK(pSetDefaultDllDirectories(system32) && !loads(NEAR_DLL, 0) && loads(NEAR_DLL, program_dir));
   CHECK(!pSetDefaultDllDirectories(0) && GetLastError() == ERROR_INVALID_PARAMETER);
+  CHECK(!pSetDefaultDllDirectories(load_dir) && GetLastError() == ERROR_INVALID_PARAMETER);
+  CHECK(pSetDefaultDllDirectories(default_dirs) && loads(NEAR_DLL, 0));
   CHECK(pAddDllDirectory(L"C:\\no-such-folder") == NULL && GetLastError() == ERROR_FILE_NOT_FOUND);
 }
 
@@ -211,7 +231,7 @@ int main(void) {
   check_free_and_exit();
   check_ldr();
   check_headers();
-  check_delayed();
   check_folders();
+  check_delayed();
   return DONE();
 }
