@@ -67,6 +67,14 @@ struct LoadFlags {
   Places places = {};             ///< LOAD_LIBRARY_SEARCH_*
 };
 
+/// One import of a delay-import table. The texts are the image's own, hence NUL-ended.
+struct DelayImport {
+  const char* dll = nullptr;
+  const char* name = nullptr;  ///< nullptr: by ordinal
+  std::uint32_t ordinal = 0;
+  void* target = nullptr;  ///< where the DLL stands, if it could be loaded
+};
+
 class Loader final : public thread::LifeObserver {
  public:
   Loader(Options options, memory::AddressSpace& space, tls::Engine& engine, thread::Threads& threads,
@@ -102,8 +110,10 @@ class Loader final : public thread::LifeObserver {
   [[nodiscard]] Result<void*> procedure(Module& module, std::string_view name);
   [[nodiscard]] Result<void*> procedure(Module& module, std::uint32_t ordinal);
 
-  /// Fills one slot of a delay-import descriptor (ResolveDelayLoadedAPI): loads the DLL if need be.
-  [[nodiscard]] Result<void*> resolve_delay_import(Module& module, Rva descriptor, std::uint64_t* slot);
+  /// Fills one slot of a delay-import descriptor (ResolveDelayLoadedAPI): loads the DLL if need be. `wanted`
+  /// becomes what the slot is for, as far as that was found out before something failed.
+  [[nodiscard]] Result<void*> resolve_delay_import(Module& module, Rva descriptor, std::uint64_t* slot,
+                                                   DelayImport& wanted);
 
   /// DisableThreadLibraryCalls. False where Windows of this generation answers FALSE.
   [[nodiscard]] bool disable_thread_calls(Module& module);

@@ -148,7 +148,8 @@ Result<void*> Loader::forwarded(Transaction* load, Module& module, std::string_v
   return resolve(load, *target, wanted, depth);
 }
 
-Result<void*> Loader::resolve_delay_import(Module& module, Rva descriptor, std::uint64_t* slot) {
+Result<void*> Loader::resolve_delay_import(Module& module, Rva descriptor, std::uint64_t* slot,
+                                           DelayImport& wanted) {
   const Guard guard(*this);
   if (!guard.held()) return interrupted();
   if (!module.image) {
@@ -163,8 +164,12 @@ Result<void*> Loader::resolve_delay_import(Module& module, Rva descriptor, std::
     if (dll.descriptor != descriptor) continue;
     for (const pe::ImportedSymbol& symbol : dll.symbols) {
       if (reinterpret_cast<std::uint64_t*>(module.image->mapped.at(symbol.slot)) != slot) continue;
+      wanted = {.dll = dll.name.data(),
+                .name = symbol.by_ordinal() ? nullptr : symbol.name.data(),
+                .ordinal = symbol.ordinal};
       auto target = load(std::string(dll.name));
       if (!target) return propagate(target);
+      wanted.target = (*target)->base();
       module.depend_on(**target);
       --(*target)->references;  // held by the dependency, not by a caller
       auto address = resolve(nullptr, **target, {.name = symbol.name, .ordinal = symbol.ordinal});

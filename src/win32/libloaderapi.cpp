@@ -7,6 +7,7 @@
 #include "loader/guard.hpp"
 #include "loader/loader.hpp"
 #include "nls/utf.hpp"
+#include "win32/guest_callback.hpp"
 #include "win32/handles.hpp"
 #include "win32/natives.hpp"
 #include "win32/services.hpp"
@@ -266,17 +267,59 @@ BOOL SetDefaultDllDirectories(DWORD flags) {
   return TRUE;
 }
 
-PVOID ResolveDelayLoadedAPI(PVOID base, const void* descriptor, PVOID, PVOID, PVOID thunk, ULONG) {
+// ---- delayed imports (delayloadhandler.h) ----------------------------------------------------------------
+
+/// DELAYLOAD_INFO: what a failure hook hears.
+struct DelayLoadInfo {
+  ULONG Size;
+  const void* DelayloadDescriptor;
+  PVOID ThunkAddress;
+  LPCSTR TargetDllName;
+  ULONG ImportDescribedByName;
+  LPCSTR NameOrOrdinal;
+  PVOID TargetModuleBase;
+  PVOID Unused;
+  ULONG LastError;
+};
+static_assert(sizeof(DelayLoadInfo) == 72);
+
+constexpr ULONG DELAYLOAD_GPA_FAILURE = 4;  ///< the one reason there is, for a missing DLL too
+
+using FailureDllHook = BOBBIN_MS_ABI PVOID (*)(ULONG reason, DelayLoadInfo* info);
+using FailureSystemHook = BOBBIN_MS_ABI PVOID (*)(LPCSTR dll, LPCSTR name_or_ordinal);
+
+/// The import's address, or what the first hook that can help hands back in its place. That is not stored:
+/// the next call of the function tries again.
+PVOID ResolveDelayLoadedAPI(PVOID base, const void* descriptor, FailureDllHook dll_hook,
+                            FailureSystemHook system_hook, PVOID thunk, ULONG) {
   loader::Module* module = modules().find_by_base(base);
   if (module == nullptr) {
     set_last_error(ERROR_MOD_NOT_FOUND);
     return nullptr;
   }
   const Rva rva{static_cast<std::uint32_t>(static_cast<const std::byte*>(descriptor) - module->base())};
-  auto address = modules().resolve_delay_import(*module, rva, static_cast<std::uint64_t*>(thunk));
+  loader::DelayImport wanted;
+  auto address = modules().resolve_delay_import(*module, rva, static_cast<std::uint64_t*>(thunk), wanted);
   if (address) return *address;
   failed(address.error());
-  return nullptr;
+  if (wanted.dll == nullptr) return nullptr;  // not an import at all
+  LPCSTR const what =
+      wanted.name != nullptr ? wanted.name : reinterpret_cast<LPCSTR>(std::uintptr_t{wanted.ordinal});
+  PVOID stub = nullptr;
+  if (dll_hook != nullptr) {
+    DelayLoadInfo info{.Size = sizeof info,
+                       .DelayloadDescriptor = descriptor,
+                       .ThunkAddress = thunk,
+                       .TargetDllName = wanted.dll,
+                       .ImportDescribedByName = wanted.name != nullptr ? 1u : 0u,
+                       .NameOrOrdinal = what,
+                       .TargetModuleBase = wanted.target,
+                       .Unused = nullptr,
+                       .LastError = win32_error(address.error().status)};
+    stub = call_guest(dll_hook, DELAYLOAD_GPA_FAILURE, &info);
+  }
+  if (stub == nullptr && system_hook != nullptr) stub = call_guest(system_hook, wanted.dll, what);
+  return stub;
 }
 NTSTATUS DelayLoadFailureHook(LPCSTR, LPCSTR) {
   set_last_error(ERROR_PROC_NOT_FOUND);

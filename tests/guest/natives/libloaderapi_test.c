@@ -2,6 +2,7 @@
 // it. libloaderapi_near.dll and libloaderapi_delay.dll stand beside us, libloaderapi_far.dll in the folder
 // far.
 #include "check.h"
+#include "dlls/libloaderapi_delay.h"
 
 #include <string.h>
 #include <wchar.h>
@@ -149,12 +150,46 @@ static void check_folders(void) {
   CHECK(pAddDllDirectory(L"C:\\no-such-folder") == NULL && GetLastError() == ERROR_FILE_NOT_FOUND);
 }
 
+static void check_failure_hooks(HMODULE module) {
+  Seen* seen = (Seen*)GetProcAddress(module, "seen");
+  int* hooks = (int*)GetProcAddress(module, "hooks");
+  *hooks = 1 | 2;
+  CHECK(call(module, "delayed_missing") == 7);
+  CHECK(seen->reason == 4 && seen->info.Size == sizeof(DelayLoadInfo));
+  CHECK(!strcmp(seen->info.TargetDllName, NEAR_DLL));
+  CHECK(seen->info.TargetApiDescriptor.ImportDescribedByName);
+  CHECK(seen->info.DelayloadDescriptor != NULL && seen->info.ThunkAddress != NULL);
+  CHECK(seen->system_dll == NULL);
+  if (!running_under_wine()) {  // the name is an RVA there, the other two are not filled in
+    CHECK(!strcmp(seen->info.TargetApiDescriptor.Description.Name, "missing"));
+    CHECK(seen->info.TargetModuleBase == GetModuleHandleA(NEAR_DLL));
+    CHECK(seen->info.LastError == ERROR_PROC_NOT_FOUND && seen->last_error == ERROR_PROC_NOT_FOUND);
+  }
+  CHECK(call(module, "delayed_gone") == 7 && !strcmp(seen->info.TargetDllName, "libloaderapi_gone.dll"));
+  CHECK(seen->reason == 4 && seen->info.TargetModuleBase == NULL);
+  if (!running_under_wine()) CHECK(seen->info.LastError == ERROR_MOD_NOT_FOUND);
+
+  *hooks = 4;
+  CHECK(call(module, "delayed_missing") == 8);
+  CHECK(!strcmp(seen->system_dll, NEAR_DLL) && !strcmp(seen->system_function, "missing"));
+  CHECK(call(module, "delayed_gone") == 8 && !strcmp(seen->system_function, "gone"));
+  if (!running_under_wine()) {  // asks the system's hook only if the DLL has none, and calls it even then
+    *hooks = 1 | 4;
+    CHECK(call(module, "delayed_gone") == 8);
+    *hooks = 1;
+    CHECK(call(module, "delayed_gone") == 9);
+    *hooks = 0;
+    CHECK(call(module, "delayed_gone") == 9);
+  }
+}
+
 static void check_delayed(void) {
   HMODULE module = LoadLibraryA("libloaderapi_delay.dll");
   CHECK(module != NULL && !loaded(NEAR_DLL) && call(module, "resolved") == 0);
   CHECK(call(module, "delayed_answer") == 42);
   CHECK(loaded(NEAR_DLL) && call(module, "resolved") == 1);
   CHECK(call(module, "delayed_answer") == 42 && call(module, "resolved") == 1);
+  check_failure_hooks(module);
   CHECK(FreeLibrary(module) && !loaded("libloaderapi_delay.dll"));
   if (!running_under_wine()) {  // raises an exception there
     KERNEL32(PVOID, DelayLoadFailureHook, (LPCSTR, LPCSTR));

@@ -4,6 +4,10 @@
 static int g_threads;
 
 __declspec(dllexport) int answer(void) { return 42; }
+#ifdef WITH_MISSING
+// Only in the DLL that libloaderapi_delay.dll is linked with.
+__declspec(dllexport) int missing(void) { return 0; }
+#endif
 __declspec(dllexport) int threads_seen(void) { return g_threads; }
 
 BOOL WINAPI DllMainCRTStartup(HINSTANCE self, DWORD reason, LPVOID reserved) {
