@@ -172,6 +172,7 @@ void Loader::publish(Transaction& load) noexcept {
                   fmt::format("load {} at {}", module->path, static_cast<const void*>(module->base())));
     }
     module->arriving = true;
+    if (module->resolved()) module->attach = Attach::waiting;
     link(ldr_, module->entry);
     modules_.push_back(std::move(module));
   }
@@ -179,34 +180,66 @@ void Loader::publish(Transaction& load) noexcept {
   ++generation_of_lists_;
 }
 
-Result<void> Loader::attach(Transaction& load) {
+// A DllMain may load what this load has mapped already and will only attach later. It gets it attached, with
+// all that it needs, as on Windows; the load goes on with what is left. What is being attached right now (a
+// circle) is handed out as it is. Nothing here allocates: the modules are published.
+
+namespace {
+std::unexpected<Error> refusal(const Module& module) {
+  return fail({.kind = ErrorKind::refused,
+               .status = abi::STATUS_DLL_INIT_FAILED,
+               .what = "its entry point (DllMain) refused to be attached",
+               .file = module.name,
+               .rva = module.image->parsed.header().entry_point.value,
+               .advice = "the DLL itself decided so; look for what it expects to find"});
+}
+}  // namespace
+
+Result<void> Loader::attach(Transaction& load, Module& wanted) {
+  const std::uint32_t walk = ++walks_;
   for (Module* module : load.order) {
-    if (!module->resolved() || module->leaving) continue;
-    if (module->is_dll()) {
-      link_initialised(ldr_, module->entry);
-      initialised_.push_back(module);
-      ++generation_of_lists_;
-      module->entry.Flags |= abi::LDRP_LOAD_IN_PROGRESS;
-      void* reserved = module->static_load ? reinterpret_cast<void*>(1) : nullptr;
-      const Answer answer = notify(*module, Reason::process_attach, reserved);
-      module->entry.Flags &= ~std::uint32_t{abi::LDRP_LOAD_IN_PROGRESS};
-      module->entry.Flags |= abi::LDRP_ENTRY_PROCESSED;
-      if (answer == Answer::guest_ended) {
-        return fail({.kind = ErrorKind::guest_ended,
-                     .status = abi::STATUS_THREAD_IS_TERMINATING,
-                     .what = "ended the guest while it was being initialised",
-                     .file = module->name});
-      }
-      if (answer == Answer::refused) {
-        module->entry.Flags |= abi::LDRP_PROCESS_ATTACH_FAILED;
-        return fail({.kind = ErrorKind::refused,
-                     .status = abi::STATUS_DLL_INIT_FAILED,
-                     .what = "its entry point (DllMain) refused to be attached",
-                     .file = module->name,
-                     .rva = module->image->parsed.header().entry_point.value,
-                     .advice = "the DLL itself decided so; look for what it expects to find"});
-      }
+    if (auto attached = attach(*module, walk); !attached) return attached;
+  }
+  return attach(wanted, walk);  // an older one, of a load that is still under way
+}
+
+/// Attaches what `module` needs, then itself.
+Result<void> Loader::attach(Module& module, std::uint32_t walk) {
+  if (module.attach == Attach::waiting && module.walk != walk) {
+    module.walk = walk;
+    for (std::size_t i = 0; i < module.dependencies.size(); ++i) {  // a DllMain may add some
+      if (auto attached = attach(*module.dependencies[i], walk); !attached) return attached;
     }
+    if (module.attach == Attach::waiting) return attach_now(module);
+  }
+  if (module.attach == Attach::refused) return refusal(module);
+  return {};
+}
+
+Result<void> Loader::attach_now(Module& module) {
+  if (!module.is_dll()) {  // a program has no DllMain; load_program() calls its TLS callbacks
+    module.attach = Attach::done;
+    return {};
+  }
+  link_initialised(ldr_, module.entry);
+  initialised_.push_back(&module);
+  ++generation_of_lists_;
+  module.attach = Attach::running;
+  module.entry.Flags |= abi::LDRP_LOAD_IN_PROGRESS;
+  void* reserved = module.static_load ? reinterpret_cast<void*>(1) : nullptr;
+  const Answer answer = notify(module, Reason::process_attach, reserved);
+  module.entry.Flags &= ~std::uint32_t{abi::LDRP_LOAD_IN_PROGRESS};
+  module.entry.Flags |= abi::LDRP_ENTRY_PROCESSED;
+  module.attach = answer == Answer::refused ? Attach::refused : Attach::done;
+  if (answer == Answer::guest_ended) {
+    return fail({.kind = ErrorKind::guest_ended,
+                 .status = abi::STATUS_THREAD_IS_TERMINATING,
+                 .what = "ended the guest while it was being initialised",
+                 .file = module.name});
+  }
+  if (answer == Answer::refused) {
+    module.entry.Flags |= abi::LDRP_PROCESS_ATTACH_FAILED;
+    return refusal(module);
   }
   return {};
 }
@@ -215,7 +248,7 @@ Result<Module*> Loader::finish(Transaction& load, Module* wanted) {
   if (auto ready = prepare(load); !ready) return propagate(ready);
   ++wanted->references;
   publish(load);
-  auto attached = attach(load);
+  auto attached = attach(load, *wanted);
   for (Module* module : load.order) module->arriving = false;
   if (attached && wanted->references != 0) return wanted;
   if (attached) {
@@ -278,7 +311,7 @@ Result<Module*> Loader::load_program(const std::string& path) try {
   move_to_front(ldr_, program->entry);
   std::ranges::rotate(modules_, std::ranges::find(modules_, program, &std::unique_ptr<Module>::get));
   for (const auto& module : modules_) module->pinned = module->pinned || module->static_load;
-  auto attached = attach(load);
+  auto attached = attach(load, *program);
   for (Module* module : load.order) module->arriving = false;
   if (!attached) return propagate(attached);
   if (!call_tls_callbacks(*program, Reason::process_attach)) {

@@ -158,7 +158,9 @@ class Loader final : public thread::LifeObserver {
   [[nodiscard]] Result<void> bind_imports(Transaction& load, Module& module);
   [[nodiscard]] Result<void> prepare(Transaction& load);
   void publish(Transaction& load) noexcept;
-  [[nodiscard]] Result<void> attach(Transaction& load);
+  [[nodiscard]] Result<void> attach(Transaction& load, Module& wanted);
+  [[nodiscard]] Result<void> attach(Module& module, std::uint32_t walk);
+  [[nodiscard]] Result<void> attach_now(Module& module);
   [[nodiscard]] Result<Module*> finish(Transaction& load, Module* wanted);
   void set_names(Module& module, std::u16string full_name);
   [[nodiscard]] Result<void> add_native(std::string_view name, std::uint16_t dlls);
@@ -200,6 +202,7 @@ class Loader final : public thread::LifeObserver {
   std::vector<std::unique_ptr<DataFile>> data_files_;
   std::vector<Module*> initialised_;  ///< in the order of their PROCESS_ATTACH
   Module* program_ = nullptr;
+  std::uint32_t walks_ = 0;                ///< counts calls of attach(Transaction&)
   std::uint32_t generation_of_lists_ = 0;  ///< counts changes of modules_ and initialised_
 };
 

@@ -26,6 +26,15 @@ enum class Reason : std::uint32_t {
   thread_detach = 3
 };
 
+/// How far a module is with its PROCESS_ATTACH.
+enum class Attach : std::uint8_t {
+  none,     ///< gets none: natives, and what was mapped without being resolved
+  waiting,  ///< its turn is to come, or that of what it needs
+  running,  ///< its callbacks or its DllMain are on some stack of the thread that holds the lock
+  done,
+  refused,
+};
+
 /// A PE image as a module holds it: the file, where it stands, and a second parse of what stands there.
 struct ImagePart {
   ImagePart(image::FileBytes bytes, pe::File on_disk, image::Mapped image)
@@ -85,8 +94,10 @@ class Module {
   bool pinned = false;                ///< never unloaded: the program, natives, GET_MODULE_HANDLE_EX_FLAG_PIN
   bool resolved_ = false;
   bool static_load = false;  ///< lpReserved of PROCESS_ATTACH is not NULL
-  bool leaving = false;      ///< being unloaded
-  bool arriving = false;     ///< being loaded: stays until its load is complete, whatever frees it
+  Attach attach = Attach::none;
+  std::uint32_t walk = 0;  ///< the last Loader::attach() that came by
+  bool leaving = false;    ///< being unloaded
+  bool arriving = false;   ///< being loaded: stays until its load is complete, whatever frees it
 
   void depend_on(Module& needed) {
     if (&needed != this && std::ranges::find(dependencies, &needed) == dependencies.end()) {
