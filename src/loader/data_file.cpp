@@ -9,6 +9,7 @@ namespace bobbin::loader {
 
 Result<void*> Loader::load_data(const std::string& name, bool as_image, const LoadFlags& flags) {
   const Guard guard(*this);
+  if (!guard.held()) return interrupted();
   const std::string full = with_extension(name);
   auto located = locate(full, folders_for(full, flags), nullptr);
   if (!located) return propagate(located);
@@ -40,6 +41,7 @@ Result<void*> Loader::load_data(const std::string& name, bool as_image, const Lo
 
 Result<void> Loader::free_data(void* handle) {
   const Guard guard(*this);
+  if (!guard.held()) return interrupted();
   const auto at = std::ranges::find(data_files_, handle, [](const auto& data) { return data->handle; });
   if (at == data_files_.end()) {
     return fail({.kind = ErrorKind::invalid,

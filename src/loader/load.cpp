@@ -263,9 +263,15 @@ Result<Module*> Loader::finish(Transaction& load, Module* wanted) {
   return propagate(attached);
 }
 
-Result<Module*> Loader::load(const std::string& name, LoadFlags flags) try {
+Result<std::byte*> Loader::load(const std::string& name, const LoadFlags& flags) {
   const Guard guard(*this);
   if (!guard.held()) return interrupted();
+  auto module = load_module(name, flags);
+  if (!module) return propagate(module);
+  return (*module)->base();
+}
+
+Result<Module*> Loader::load_module(const std::string& name, const LoadFlags& flags) try {
   Transaction load;
   load.resolve = flags.resolve;
   const std::string full = is_path(name) ? with_extension(name) : name;

@@ -124,11 +124,4 @@ std::optional<std::string> Loader::host_path(std::string_view windows_path) cons
   return options_.host_path(nls::to_utf16(windows_path));
 }
 
-std::vector<Module*> Loader::modules() {
-  const Guard guard(*this);
-  std::vector<Module*> all;
-  for (const auto& module : modules_) all.push_back(module.get());
-  return all;
-}
-
 }  // namespace bobbin::loader

@@ -84,39 +84,44 @@ class Loader final : public thread::LifeObserver {
   /// Registers the native DLLs and, as the program, `host_path` (in a library: the host's own file).
   [[nodiscard]] Result<void> start(const std::string& host_path);
 
-  // All that follow take the loader lock themselves and may be called from any attached thread.
+  class Guard;  // guard.hpp
+  class Found;
+
+  // All that follow take the loader lock themselves and may be called from any attached thread; what works on
+  // a module wants it Found, which holds the lock.
 
   /// Loads a program as the process's EXE: it becomes PEB.ImageBaseAddress, gets TLS index 0, its DLLs are
-  /// attached, then its own TLS callbacks run. What remains is to call its entry point.
+  /// attached, then its own TLS callbacks run. What remains is to call its entry point. It stays to the end.
   [[nodiscard]] Result<Module*> load_program(const std::string& path);
 
-  /// LoadLibraryEx. `name` is a bare name or a path, host or Windows; UTF-8.
-  [[nodiscard]] Result<Module*> load(const std::string& name, LoadFlags flags = {});
+  /// LoadLibraryEx; hands back where it stands. `name` is a bare name or a path, host or Windows; UTF-8.
+  [[nodiscard]] Result<std::byte*> load(const std::string& name, const LoadFlags& flags = {});
   /// LOAD_LIBRARY_AS_DATAFILE: the file's bytes (or, with `as_image`, its sections laid out) to look at;
   /// nothing is bound or run. The handle is no module: its low bits are not 0. free_data() gives it back.
   [[nodiscard]] Result<void*> load_data(const std::string& name, bool as_image, const LoadFlags& flags = {});
   [[nodiscard]] Result<void> free_data(void* handle);
   /// FreeLibrary: one reference less; unloads what nobody needs any more.
-  [[nodiscard]] Result<void> free(Module& module);
-  [[nodiscard]] Result<void> add_reference(Module& module);
-  void pin(Module& module);
+  [[nodiscard]] Result<void> free(const void* base);
+  static void add_reference(const Found& module);
+  static void pin(const Found& module);
 
-  /// GetModuleHandle; nullptr if it is not loaded. An empty name is the program.
-  [[nodiscard]] Module* find(const std::string& name);
-  [[nodiscard]] Module* find_by_base(const void* base);
-  [[nodiscard]] Module* find_by_address(const void* address);
+  /// GetModuleHandle. An empty name is the program.
+  [[nodiscard]] Found find(const std::string& name);
+  [[nodiscard]] Found find_by_base(const void* base);
+  [[nodiscard]] Found find_by_address(const void* address);
+  [[nodiscard]] std::size_t module_count();
 
   /// GetProcAddress. Errors name module and function.
-  [[nodiscard]] Result<void*> procedure(Module& module, std::string_view name);
-  [[nodiscard]] Result<void*> procedure(Module& module, std::uint32_t ordinal);
+  [[nodiscard]] Result<void*> procedure(const Found& module, std::string_view name);
+  [[nodiscard]] Result<void*> procedure(const Found& module, std::uint32_t ordinal);
 
   /// Fills one slot of a delay-import descriptor (ResolveDelayLoadedAPI): loads the DLL if need be. `wanted`
   /// becomes what the slot is for, as far as that was found out before something failed.
-  [[nodiscard]] Result<void*> resolve_delay_import(Module& module, Rva descriptor, std::uint64_t* slot,
+  [[nodiscard]] Result<void*> resolve_delay_import(const Found& module, Rva descriptor, std::uint64_t* slot,
                                                    DelayImport& wanted);
 
   /// DisableThreadLibraryCalls. False where Windows of this generation answers FALSE.
-  [[nodiscard]] bool disable_thread_calls(Module& module);
+  [[nodiscard]] bool disable_thread_calls(const Found& module);
 
   /// An export of a host-provided DLL, made on first use (Runtime::provide).
   [[nodiscard]] Result<void> provide(const std::string& dll, const std::string& name, void* address);
@@ -133,9 +138,6 @@ class Loader final : public thread::LifeObserver {
   void change_search(const std::function<void(SearchPath&)>& change);
   /// Where a Windows path leads on the host.
   [[nodiscard]] std::optional<std::string> host_path(std::string_view windows_path) const;
-  [[nodiscard]] Module* program() const { return program_; }
-  /// In load order; for inspection under the loader lock.
-  [[nodiscard]] std::vector<Module*> modules();
   [[nodiscard]] abi::RTL_CRITICAL_SECTION& lock() { return lock_; }
   [[nodiscard]] const NativeTable& natives() const { return natives_; }
 
@@ -147,13 +149,14 @@ class Loader final : public thread::LifeObserver {
 
  private:
   struct Transaction;
-  class Guard;
+  struct Kept;
 
   // load.cpp
   [[nodiscard]] Result<Module*> map_tree(Transaction& load, const std::string& name, const Module* importer);
   [[nodiscard]] Folders folders_for(const std::string& name, const LoadFlags& flags) const;
   [[nodiscard]] Result<std::string> locate(const std::string& name, const Folders& folders,
                                            const Module* importer) const;
+  [[nodiscard]] Result<Module*> load_module(const std::string& name, const LoadFlags& flags = {});
   [[nodiscard]] Result<std::unique_ptr<Module>> map_file(const std::string& path);
   [[nodiscard]] Result<void> bind_imports(Transaction& load, Module& module);
   [[nodiscard]] Result<void> prepare(Transaction& load);
@@ -166,6 +169,7 @@ class Loader final : public thread::LifeObserver {
   [[nodiscard]] Result<void> add_native(std::string_view name, std::uint16_t dlls);
 
   // lookup.cpp
+  [[nodiscard]] Module* look_for(const std::string& name) const;
   [[nodiscard]] Module* loaded(std::string_view key, const Transaction* load) const;
   [[nodiscard]] Module* loaded_from(const std::string& path, const Transaction* load) const;
   struct Wanted {

@@ -1,4 +1,5 @@
 // Finding modules and functions.
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -45,9 +46,7 @@ Module* Loader::loaded_from(const std::string& path, const Transaction* load) co
   return nullptr;
 }
 
-Module* Loader::find(const std::string& name) {
-  const Guard guard(*this);
-  if (!guard.held()) return nullptr;
+Module* Loader::look_for(const std::string& name) const {
   if (name.empty()) return program_;
   const std::string key = lower(with_extension(base_of(name)));
   Module* module = loaded(resolve_api_set(key), nullptr);
@@ -58,35 +57,49 @@ Module* Loader::find(const std::string& name) {
   return host ? loaded_from(absolute(*host), nullptr) : nullptr;
 }
 
-Module* Loader::find_by_base(const void* base) {
+Loader::Found Loader::find(const std::string& name) {
+  return {*this, [&] { return look_for(name); }};
+}
+
+Loader::Found Loader::find_by_base(const void* base) {
+  return {*this, [&]() -> Module* {
+            const auto at = std::ranges::find(modules_, base, [](const auto& one) { return one->base(); });
+            return at != modules_.end() ? at->get() : nullptr;
+          }};
+}
+
+Loader::Found Loader::find_by_address(const void* address) {
+  return {*this, [&]() -> Module* {
+            const auto holds = [address](const auto& module) { return module->contains(address); };
+            const auto at = std::ranges::find_if(modules_, holds);
+            return at != modules_.end() ? at->get() : nullptr;
+          }};
+}
+
+std::size_t Loader::module_count() {
   const Guard guard(*this);
-  if (!guard.held()) return nullptr;
-  for (const auto& module : modules_) {
-    if (module->base() == base) return module.get();
+  return guard.held() ? modules_.size() : 0;
+}
+
+Result<void*> Loader::procedure(const Found& module, std::string_view name) {
+  return resolve(nullptr, *module, {.name = name});
+}
+
+Result<void*> Loader::procedure(const Found& module, std::uint32_t ordinal) {
+  return resolve(nullptr, *module, {.name = {}, .ordinal = ordinal});
+}
+
+/// Keeps a module while a load goes on that it asked for: a DllMain of that load may free it.
+struct Loader::Kept {
+  Kept(Loader& by, Module& kept) : loader(by), module(kept) { ++module.references; }
+  ~Kept() {
+    if (--module.references == 0) loader.unload_unreachable();
   }
-  return nullptr;
-}
-
-Module* Loader::find_by_address(const void* address) {
-  const Guard guard(*this);
-  if (!guard.held()) return nullptr;
-  for (const auto& module : modules_) {
-    if (module->contains(address)) return module.get();
-  }
-  return nullptr;
-}
-
-Result<void*> Loader::procedure(Module& module, std::string_view name) {
-  const Guard guard(*this);
-  if (!guard.held()) return interrupted();
-  return resolve(nullptr, module, {.name = name});
-}
-
-Result<void*> Loader::procedure(Module& module, std::uint32_t ordinal) {
-  const Guard guard(*this);
-  if (!guard.held()) return interrupted();
-  return resolve(nullptr, module, {.name = {}, .ordinal = ordinal});
-}
+  Kept(const Kept&) = delete;
+  Kept& operator=(const Kept&) = delete;
+  Loader& loader;
+  Module& module;
+};
 
 Result<void*> Loader::resolve(Transaction* load, Module& module, const Wanted& wanted, int depth) {
   if (module.native) {
@@ -136,7 +149,8 @@ Result<void*> Loader::forwarded(Transaction* load, Module& module, std::string_v
   } else {
     target = loaded(resolve_api_set(lower(dll)), nullptr);
     if (target == nullptr) {
-      auto late = this->load(dll);
+      const Kept kept(*this, module);
+      auto late = load_module(dll);
       if (!late) return propagate(late);
       target = *late;
       module.depend_on(*target);
@@ -148,10 +162,9 @@ Result<void*> Loader::forwarded(Transaction* load, Module& module, std::string_v
   return resolve(load, *target, wanted, depth);
 }
 
-Result<void*> Loader::resolve_delay_import(Module& module, Rva descriptor, std::uint64_t* slot,
+Result<void*> Loader::resolve_delay_import(const Found& found, Rva descriptor, std::uint64_t* slot,
                                            DelayImport& wanted) {
-  const Guard guard(*this);
-  if (!guard.held()) return interrupted();
+  Module& module = *found;
   if (!module.image) {
     return fail({.kind = ErrorKind::invalid,
                  .status = abi::STATUS_INVALID_PARAMETER,
@@ -167,7 +180,8 @@ Result<void*> Loader::resolve_delay_import(Module& module, Rva descriptor, std::
       wanted = {.dll = dll.name.data(),
                 .name = symbol.by_ordinal() ? nullptr : symbol.name.data(),
                 .ordinal = symbol.ordinal};
-      auto target = load(std::string(dll.name));
+      const Kept kept(*this, module);
+      auto target = load_module(std::string(dll.name));
       if (!target) return propagate(target);
       wanted.target = (*target)->base();
       module.depend_on(**target);

@@ -92,11 +92,10 @@ void Loader::detach(Module& module, void* reserved) {
   module.entry.Flags &= ~std::uint32_t{abi::LDRP_PROCESS_ATTACH_CALLED};
 }
 
-bool Loader::disable_thread_calls(Module& module) {
-  const Guard guard(*this);
+bool Loader::disable_thread_calls(const Found& module) {
   // A module with a TLS directory keeps its notifications on every Windows; only the answer differs (3.8).
-  if (module.tls && module.tls->index) return !options_.generation.disable_calls_reports_tls;
-  module.entry.Flags |= abi::LDRP_DONT_CALL_FOR_THREADS;
+  if (module->tls && module->tls->index) return !options_.generation.disable_calls_reports_tls;
+  module->entry.Flags |= abi::LDRP_DONT_CALL_FOR_THREADS;
   return true;
 }
 

@@ -25,30 +25,27 @@ void mark(Module& module, std::vector<Module*>& reached) {
 
 }  // namespace
 
-Result<void> Loader::add_reference(Module& module) {
-  const Guard guard(*this);
-  if (!guard.held()) return interrupted();
-  ++module.references;
-  return {};
+void Loader::add_reference(const Found& module) { ++module->references; }
+
+void Loader::pin(const Found& module) {
+  module->pinned = true;
+  module->entry.ObsoleteLoadCount = 0xFFFF;
 }
 
-void Loader::pin(Module& module) {
-  const Guard guard(*this);
-  module.pinned = true;
-  module.entry.ObsoleteLoadCount = 0xFFFF;
-}
-
-Result<void> Loader::free(Module& module) {
-  const Guard guard(*this);
-  if (!guard.held()) return interrupted();
-  if (shutting_down() || module.pinned) return {};  // inert (specification 6.5), or never unloaded
-  if (module.references == 0) {
+Result<void> Loader::free(const void* base) {
+  const Found module = find_by_base(base);
+  if (!module) {
+    return fail(
+        {.kind = ErrorKind::invalid, .status = abi::STATUS_DLL_NOT_FOUND, .what = "no module stands there"});
+  }
+  if (shutting_down() || module->pinned) return {};  // inert (specification 6.5), or never unloaded
+  if (module->references == 0) {
     return fail({.kind = ErrorKind::invalid,
                  .status = abi::STATUS_INVALID_HANDLE,
                  .what = "was freed more often than it was loaded",
-                 .file = module.name});
+                 .file = module->name});
   }
-  if (--module.references == 0) unload_unreachable();
+  if (--module->references == 0) unload_unreachable();
   return {};
 }
 
@@ -84,6 +81,7 @@ void Loader::unpublish(Module& module) noexcept {
 
 void Loader::unload_all() noexcept {
   const Guard guard(*this);
+  if (!guard.held()) return;  // another thread ends the process
   for (const auto& module : modules_) {
     module->references = 0;
     if (module->image) module->pinned = false;

@@ -2,6 +2,7 @@
 #include <bobbin/bobbin.hpp>
 
 #include "abi/status.hpp"
+#include "loader/guard.hpp"
 #include "runtime/state.hpp"
 #include "thread/guest_call.hpp"
 
@@ -39,7 +40,7 @@ std::optional<Error> run_in_guest(void (*body)(void*), void* context) {
 
 Module::~Module() {
   if (!state_ || state_->ended || !state_->attach()) return;
-  if (loader::Module* module = state_->loader->find_by_base(handle_)) (void)state_->loader->free(*module);
+  (void)state_->loader->free(handle_);
 }
 
 namespace {
@@ -47,8 +48,7 @@ namespace {
 template <class Name>
 Result<void*> procedure(detail::State& state, void* base, Name name) {
   if (auto attached = state.attach(); !attached) return propagate(attached);
-  loader::Module* module = state.loader->find_by_base(base);
-  if (module != nullptr) return state.loader->procedure(*module, name);
+  if (const auto module = state.loader->find_by_base(base)) return state.loader->procedure(module, name);
   return fail({.kind = ErrorKind::invalid,
                .status = abi::STATUS_DLL_NOT_FOUND,
                .what = "the module is not loaded any more",
@@ -67,8 +67,8 @@ void* Module::base() const { return handle_; }
 
 std::string Module::path() const {
   if (!state_->attach()) return {};
-  const loader::Module* module = state_->loader->find_by_base(handle_);
-  return module != nullptr ? module->path : std::string();
+  const auto module = state_->loader->find_by_base(handle_);
+  return module ? module->path : std::string();
 }
 
 // ---- Runtime ---------------------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ Result<Module> Runtime::load(const std::string& name) {
   if (auto attached = state_->attach(); !attached) return propagate(attached);
   auto module = state_->loader->load(name);
   if (!module) return propagate(module);
-  return Module(state_, (*module)->base());
+  return Module(state_, *module);
 }
 
 Result<std::uint32_t> Runtime::run() { return state_->run(); }
@@ -110,7 +110,8 @@ void Runtime::detach_thread() {
 }
 
 Statistics Runtime::statistics() const {
-  return {.modules = state_->loader->modules().size(),
+  if (!state_->attach()) return {};  // the guest has ended
+  return {.modules = state_->loader->module_count(),
           .threads = state_->threads->count(),
           .handles = state_->handles.size(),
           .allocations = state_->space.allocations()};

@@ -40,10 +40,12 @@ loader::Loader& modules() { return services().loader; }
 /// The two low bits of a handle say that it is a data file, not a module.
 bool is_data_handle(HMODULE module) { return (reinterpret_cast<std::uintptr_t>(module) & 3) != 0; }
 
+using Found = loader::Loader::Found;
+
 /// The module of a handle; NULL is the program. Sets last error if there is none.
-loader::Module* module_of(HMODULE handle) {
-  loader::Module* module = handle == nullptr ? modules().program() : modules().find_by_base(handle);
-  if (module == nullptr) set_last_error(ERROR_MOD_NOT_FOUND);
+Found module_of(HMODULE handle) {
+  Found module = handle == nullptr ? modules().find({}) : modules().find_by_base(handle);
+  if (!module) set_last_error(ERROR_MOD_NOT_FOUND);
   return module;
 }
 
@@ -92,7 +94,7 @@ HMODULE load(std::string_view name, DWORD flags) {
     return nullptr;
   }
   auto module = modules().load(std::string(name), how);
-  if (module) return (*module)->base();
+  if (module) return *module;
   failed(module.error());
   return nullptr;
 }
@@ -110,12 +112,7 @@ BOOL FreeLibrary(HMODULE handle) {
     auto freed = modules().free_data(handle);
     return freed ? TRUE : failed(freed.error());
   }
-  loader::Module* module = handle != nullptr ? modules().find_by_base(handle) : nullptr;
-  if (module == nullptr) {
-    set_last_error(ERROR_MOD_NOT_FOUND);
-    return FALSE;
-  }
-  auto freed = modules().free(*module);
+  auto freed = modules().free(handle);
   return freed ? TRUE : failed(freed.error());
 }
 
@@ -125,8 +122,7 @@ void FreeLibraryAndExitThread(HMODULE handle, DWORD code) {
 }
 
 HMODULE handle_of(std::string_view name) {
-  loader::Module* module = modules().find(std::string(name));
-  if (module != nullptr) return module->base();
+  if (const Found module = modules().find(std::string(name))) return module->base();
   set_last_error(ERROR_MOD_NOT_FOUND);
   return nullptr;
 }
@@ -141,16 +137,15 @@ BOOL module_handle_ex(DWORD flags, std::string_view name, const void* address, H
   }
   *result = nullptr;
   const bool from_address = (flags & GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS) != 0;
-  loader::Module* module =
-      from_address ? modules().find_by_address(address) : modules().find(std::string(name));
-  if (module == nullptr) {
+  const Found module = from_address ? modules().find_by_address(address) : modules().find(std::string(name));
+  if (!module) {
     set_last_error(ERROR_MOD_NOT_FOUND);
     return FALSE;
   }
   if ((flags & GET_MODULE_HANDLE_EX_FLAG_PIN) != 0) {
-    modules().pin(*module);
+    modules().pin(module);
   } else if ((flags & GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT) == 0) {
-    if (auto added = modules().add_reference(*module); !added) return failed(added.error());
+    modules().add_reference(module);
   }
   *result = module->base();
   return TRUE;
@@ -185,25 +180,25 @@ DWORD copy_name(std::basic_string_view<Char> name, Char* buffer, DWORD size) {
 }
 
 DWORD GetModuleFileNameW(HMODULE handle, LPWSTR buffer, DWORD size) {
-  loader::Module* module = module_of(handle);
-  return module != nullptr ? copy_name<char16_t>(module->full_name, buffer, size) : 0;
+  const Found module = module_of(handle);
+  return module ? copy_name<char16_t>(module->full_name, buffer, size) : 0;
 }
 DWORD GetModuleFileNameA(HMODULE handle, LPSTR buffer, DWORD size) {
-  loader::Module* module = module_of(handle);
-  return module != nullptr ? copy_name<char>(nls::to_utf8(module->full_name), buffer, size) : 0;
+  const Found module = module_of(handle);
+  return module ? copy_name<char>(nls::to_utf8(module->full_name), buffer, size) : 0;
 }
 
 /// A name, or an ordinal in the low 16 bits of the pointer.
-Result<void*> procedure(loader::Module& module, LPCSTR name) {
+Result<void*> procedure(const Found& module, LPCSTR name) {
   const auto number = reinterpret_cast<std::uintptr_t>(name);
   return number <= 0xFFFF ? modules().procedure(module, static_cast<std::uint32_t>(number))
                           : modules().procedure(module, std::string_view(name));
 }
 
 FARPROC GetProcAddress(HMODULE handle, LPCSTR name) {
-  loader::Module* module = module_of(handle);
-  if (module == nullptr) return nullptr;
-  auto address = procedure(*module, name);
+  const Found module = module_of(handle);
+  if (!module) return nullptr;
+  auto address = procedure(module, name);
   if (address) return *address;
   // Windows answers 127 for a name and 182 for an ordinal, whatever broke on the way.
   set_last_error(reinterpret_cast<std::uintptr_t>(name) <= 0xFFFF ? ERROR_INVALID_ORDINAL
@@ -212,12 +207,12 @@ FARPROC GetProcAddress(HMODULE handle, LPCSTR name) {
 }
 
 BOOL DisableThreadLibraryCalls(HMODULE handle) {
-  loader::Module* module = handle != nullptr ? module_of(handle) : nullptr;
-  if (module == nullptr) {
+  const Found module = modules().find_by_base(handle);
+  if (!module) {
     set_last_error(ERROR_INVALID_HANDLE);
     return FALSE;
   }
-  if (modules().disable_thread_calls(*module)) return TRUE;
+  if (modules().disable_thread_calls(module)) return TRUE;
   set_last_error(ERROR_INVALID_PARAMETER);
   return FALSE;
 }
@@ -292,14 +287,18 @@ using FailureSystemHook = BOBBIN_MS_ABI PVOID (*)(LPCSTR dll, LPCSTR name_or_ord
 /// the next call of the function tries again.
 PVOID ResolveDelayLoadedAPI(PVOID base, const void* descriptor, FailureDllHook dll_hook,
                             FailureSystemHook system_hook, PVOID thunk, ULONG) {
-  loader::Module* module = modules().find_by_base(base);
-  if (module == nullptr) {
-    set_last_error(ERROR_MOD_NOT_FOUND);
-    return nullptr;
-  }
-  const Rva rva{static_cast<std::uint32_t>(static_cast<const std::byte*>(descriptor) - module->base())};
+  const auto offset = static_cast<const std::byte*>(descriptor) - static_cast<const std::byte*>(base);
+  const Rva rva{static_cast<std::uint32_t>(offset)};
   loader::DelayImport wanted;
-  auto address = modules().resolve_delay_import(*module, rva, static_cast<std::uint64_t*>(thunk), wanted);
+  Result<void*> address = fail({});
+  {
+    const Found module = modules().find_by_base(base);
+    if (!module) {
+      set_last_error(ERROR_MOD_NOT_FOUND);
+      return nullptr;
+    }
+    address = modules().resolve_delay_import(module, rva, static_cast<std::uint64_t*>(thunk), wanted);
+  }
   if (address) return *address;
   failed(address.error());
   if (wanted.dll == nullptr) return nullptr;  // not an import at all
@@ -336,55 +335,53 @@ std::string utf8(const UNICODE_STRING& text) {
 NTSTATUS LdrLoadDll(LPCWSTR, ULONG*, const UNICODE_STRING* name, PVOID* base) {
   auto module = modules().load(utf8(*name));
   if (!module) return nt(module.error());
-  *base = (*module)->base();
+  *base = *module;
   return STATUS_SUCCESS;
 }
 NTSTATUS LdrUnloadDll(PVOID base) {
-  loader::Module* module = modules().find_by_base(base);
-  if (module == nullptr) return nt(STATUS_DLL_NOT_FOUND);
-  auto freed = modules().free(*module);
+  auto freed = modules().free(base);
   return freed ? nt(STATUS_SUCCESS) : nt(freed.error());
 }
 NTSTATUS LdrGetDllHandle(LPCWSTR, ULONG*, const UNICODE_STRING* name, PVOID* base) {
-  loader::Module* module = modules().find(utf8(*name));
-  if (module == nullptr) return nt(STATUS_DLL_NOT_FOUND);
+  const Found module = modules().find(utf8(*name));
+  if (!module) return nt(STATUS_DLL_NOT_FOUND);
   *base = module->base();
   return STATUS_SUCCESS;
 }
 NTSTATUS LdrGetProcedureAddress(PVOID base, const ANSI_STRING* name, ULONG ordinal, PVOID* address) {
-  loader::Module* module = modules().find_by_base(base);
-  if (module == nullptr) return nt(STATUS_DLL_NOT_FOUND);
-  auto found = name != nullptr ? modules().procedure(*module, std::string_view(name->Buffer, name->Length))
-                               : modules().procedure(*module, ordinal);
+  const Found module = modules().find_by_base(base);
+  if (!module) return nt(STATUS_DLL_NOT_FOUND);
+  auto found = name != nullptr ? modules().procedure(module, std::string_view(name->Buffer, name->Length))
+                               : modules().procedure(module, ordinal);
   if (!found) return nt(found.error());
   *address = *found;
   return STATUS_SUCCESS;
 }
 NTSTATUS LdrAddRefDll(ULONG flags, PVOID base) {
-  loader::Module* module = modules().find_by_base(base);
-  if (module == nullptr || (flags & ~1u) != 0) return nt(STATUS_INVALID_PARAMETER);
+  const Found module = modules().find_by_base(base);
+  if (!module || (flags & ~1u) != 0) return nt(STATUS_INVALID_PARAMETER);
   if ((flags & 1) != 0)
-    modules().pin(*module);
-  else if (auto added = modules().add_reference(*module); !added)
-    return nt(added.error());
+    modules().pin(module);
+  else
+    modules().add_reference(module);
   return STATUS_SUCCESS;
 }
 NTSTATUS LdrDisableThreadCalloutsForDll(PVOID base) {
-  loader::Module* module = modules().find_by_base(base);
-  if (module == nullptr) return nt(STATUS_DLL_NOT_FOUND);
-  return modules().disable_thread_calls(*module) ? nt(STATUS_SUCCESS) : nt(STATUS_DLL_NOT_FOUND);
+  const Found module = modules().find_by_base(base);
+  if (!module) return nt(STATUS_DLL_NOT_FOUND);
+  return modules().disable_thread_calls(module) ? nt(STATUS_SUCCESS) : nt(STATUS_DLL_NOT_FOUND);
 }
 PVOID RtlPcToFileHeader(PVOID pc, PVOID* base) {
-  loader::Module* module = modules().find_by_address(pc);
-  *base = module != nullptr ? module->base() : nullptr;
+  const Found module = modules().find_by_address(pc);
+  *base = module ? module->base() : nullptr;
   return *base;
 }
 BOOLEAN RtlDllShutdownInProgress() { return modules().shutting_down() ? 1 : 0; }
 
 /// IMAGE_NT_HEADERS64 of a mapped image, or NULL if there is none at `base`.
 PVOID RtlImageNtHeader(PVOID base) {
-  loader::Module* module = modules().find_by_base(base);
-  if (module == nullptr) return nullptr;
+  const Found module = modules().find_by_base(base);
+  if (!module) return nullptr;
   const ByteView bytes(std::span<const std::byte>(module->base(), module->size()));
   const auto offset = bytes.read<std::uint32_t>(0x3C);
   return offset && bytes.slice(*offset, 0x108) ? module->base() + *offset : nullptr;

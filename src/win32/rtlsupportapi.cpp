@@ -9,6 +9,7 @@
 
 #include "abi/exception.hpp"
 #include "arch/x86_64/context.hpp"
+#include "loader/guard.hpp"
 #include "loader/loader.hpp"
 #include "seh/handlers.hpp"
 #include "win32/guest_callback.hpp"
@@ -21,8 +22,8 @@ namespace {
 using namespace abi;
 
 RUNTIME_FUNCTION* RtlLookupFunctionEntry(DWORD64 pc, DWORD64* base, PVOID /*history*/) {
-  loader::Module* module = services().loader.find_by_address(reinterpret_cast<const void*>(pc));
-  if (module == nullptr || !module->image) return nullptr;
+  const auto module = services().loader.find_by_address(reinterpret_cast<const void*>(pc));
+  if (!module || !module->image) return nullptr;
   const auto range = module->image->in_memory.directory(pe::Directory::exceptions);
   if (range.size < sizeof(RUNTIME_FUNCTION) || !module->image->in_memory.at(range.rva, range.size))
     return nullptr;
@@ -65,11 +66,14 @@ void raise(EXCEPTION_RECORD& record) {
   context.Rip = thread::current_place().guest_rip;
   context.Rsp = thread::current_place().guest_rsp;
   if (offer(record, context) && (record.ExceptionFlags & EXCEPTION_NONCONTINUABLE) == 0) return;
-  loader::Module* module = services().loader.find_by_address(record.ExceptionAddress);
-  std::fprintf(stderr, "bobbin: unhandled exception 0x%08X at %s+0x%llx\n", record.ExceptionCode,
-               module != nullptr ? module->name.c_str() : "?",
-               static_cast<unsigned long long>(
-                   context.Rip - (module != nullptr ? reinterpret_cast<ULONG64>(module->base()) : 0)));
+  if (const auto module = services().loader.find_by_address(record.ExceptionAddress)) {
+    std::fprintf(stderr, "bobbin: unhandled exception 0x%08X at %s+0x%llx\n", record.ExceptionCode,
+                 module->name.c_str(),
+                 static_cast<unsigned long long>(context.Rip - reinterpret_cast<ULONG64>(module->base())));
+  } else {
+    std::fprintf(stderr, "bobbin: unhandled exception 0x%08X at 0x%llx, in no module\n", record.ExceptionCode,
+                 static_cast<unsigned long long>(context.Rip));
+  }
   services().loader.terminate_process(record.ExceptionCode);
 }
 

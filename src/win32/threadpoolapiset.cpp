@@ -81,11 +81,6 @@ struct Item {
   std::atomic<bool> set{false};  ///< a timer that has been set and not cancelled
 };
 
-void free_module(HMODULE handle) {
-  loader::Module* const module = services().loader.find_by_base(handle);
-  if (module != nullptr) (void)services().loader.free(*module);
-}
-
 /// A callback while it runs, and what is to be done when it has returned.
 struct Instance {
   Call& call;
@@ -101,7 +96,7 @@ struct Instance {
     if (mutex) (void)mutex->release(thread::current_waiter());
     if (semaphore) (void)semaphore->release(semaphore_count);
     if (event) event->set();
-    if (module != nullptr) free_module(module);
+    if (module != nullptr) (void)services().loader.free(module);
   }
 };
 

@@ -198,6 +198,30 @@ static void check_delayed(void) {
   }
 }
 
+static volatile LONG g_rounds;
+
+static DWORD WINAPI load_and_free(void* unused) {
+  for (; g_rounds < 500; InterlockedIncrement(&g_rounds)) FreeLibrary(LoadLibraryA(NEAR_DLL));
+  return 0;
+}
+
+// Whatever another thread frees meanwhile, an answer is about the module or says that it is not there.
+static void check_concurrent_free(void) {
+  HANDLE thread = CreateThread(NULL, 0, load_and_free, NULL, 0, NULL);
+  while (g_rounds < 500) {
+    char name[MAX_PATH];
+    HMODULE module = GetModuleHandleA(NEAR_DLL), again = NULL;
+    if (module == NULL) continue;
+    DWORD length = GetModuleFileNameA(module, name, MAX_PATH);
+    CHECK(length == 0 || !_stricmp(strrchr(name, '\\') + 1, NEAR_DLL));
+    GetProcAddress(module, "answer");
+    if (GetModuleHandleExA(0, NEAR_DLL, &again)) CHECK(call(again, "answer") == 42 && FreeLibrary(again));
+  }
+  CHECK(WaitForSingleObject(thread, INFINITE) == WAIT_OBJECT_0);
+  CloseHandle(thread);
+  CHECK(!loaded(NEAR_DLL));
+}
+
 static DWORD WINAPI nothing(void* unused) { return 0; }
 
 static void run_a_thread(void) {
@@ -266,6 +290,7 @@ int main(void) {
   check_free_and_exit();
   check_ldr();
   check_headers();
+  check_concurrent_free();
   check_folders();
   check_delayed();
   return DONE();
