@@ -12,15 +12,14 @@ Reservation::~Reservation() {
 
 Result<std::unique_ptr<Engine>> Engine::create(const Options& options, std::span<abi::ULONG> low,
                                                std::span<abi::ULONG> high) {
-  if (options.growth == Growth::swap) {
-    return fail({.kind = ErrorKind::unsupported,
-                 .status = abi::STATUS_NOT_IMPLEMENTED,
-                 .what = "TLS growth by swapping vectors",
-                 .advice = "use growth in place"});
+  if (options.growth == Growth::swap && options.heap == nullptr) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = abi::STATUS_INVALID_PARAMETER,
+                 .what = "TLS growth by swapping needs the guest's heap"});
   }
   auto threads = Threads::create();
   if (!threads) return propagate(threads);
-  auto modules = InPlace::create(options, **threads);
+  auto modules = Strategy::create(options, **threads);
   if (!modules) return propagate(modules);
   auto fls = Fls::create();
   if (!fls) return propagate(fls);
@@ -63,9 +62,19 @@ void Engine::cancel(std::uint32_t index) noexcept { impl_->modules->cancel(index
 
 void Engine::release_module(std::uint32_t index) noexcept { impl_->modules->release(index); }
 
+Result<void> Engine::exchange(Exchange what, std::uint32_t number, std::span<ThreadData> data) {
+  return impl_->modules->exchange(what, number, data);
+}
+
+bool Engine::take_back_vector(const void* block) noexcept { return impl_->modules->take_back_vector(block); }
+
+Statistics Engine::statistics() const { return impl_->modules->statistics(); }
+
 Result<std::uint32_t> Engine::allocate_slot(abi::TEB& caller) { return impl_->slots.allocate(caller); }
 
 bool Engine::free_slot(std::uint32_t index) noexcept { return impl_->slots.free(index); }
+
+bool Engine::zero_slot(std::uint32_t index) noexcept { return impl_->slots.zero(index); }
 
 Result<void> Engine::make_expansion_slots(abi::TEB& teb) { return impl_->slots.make_expansion(teb); }
 

@@ -48,13 +48,25 @@
 //          | own copies                    | come                |    a large module was loaded
 //          +-------------------------------+---------------------+
 //
-// A vector that could not hold a new module would have to be replaced under a running thread, and the old one
-// kept, for nobody knows when that thread reads it last. Ours never has to be (Growth::in_place;
-// in_place.hpp). Windows does replace it; Growth::swap will do as Windows does.
+// That is growth in place (in_place.hpp), the default: a vector never moves and never has to be outgrown.
+// Windows has it otherwise, and so has Growth::swap (swap.hpp). There the thread's record holds the TEB only;
+// vectors and blocks come from the guest's heap, vectors are as long as the modules need, and one that is
+// too short for a new module is replaced under the running thread. When that thread reads the old one last
+// nobody can know, so it is kept until the thread ends:
 //
-// Templates up to a page are copied: a copy costs 15 ns for 64 bytes and 0.2 us for 4 KiB, a touched view 1.7
-// us and a page anyway. Larger ones, and small ones that find no room, are views: a thread pays for the pages
-// that it writes to.
+//   gs: -> TEB    ThreadLocalStoragePointer  ------> vector of 17: [0] -> [ A ]  [1] -> [ B ]  [2] -> [ C ]
+//   ...
+//          what the engine remembers: retired --+                    ^             ^
+//                                               v                    |             |
+//                                         vector of 9:  [0] ---------'  [1] -------'   ...   -> older ones
+//
+// In both modes TEB+58h says which vector counts. A guest may have stored one of its own there, or had one
+// installed by the service of Windows' loader (Engine::exchange); where that is too short for a new module,
+// the thread gets one of the engine's again, entries copied.
+//
+// In place, templates up to a page are copied: a copy costs 15 ns for 64 bytes and 0.2 us for 4 KiB, a
+// touched view 1.7 us and a page anyway. Larger ones, and small ones that find no room, are views: a thread
+// pays for the pages that it writes to.
 //
 // How a change becomes visible
 // ----------------------------
@@ -62,30 +74,33 @@
 // Everything that can fail comes first and is not seen by anyone; then come stores that cannot fail.
 //
 //   a module      prepare_module   index chosen; every live thread's block filled, or (large) the template
-//                                  put into the file and views mapped. Failure undoes all of it.
+//                                  put into the file and views mapped; swap: a block for each live thread,
+//                                  and a longer vector if need be. Failure undoes all of it.
 //                 commit_module    per thread: vector[index] = block (release), after which, if the thread
-//                                  had no vector yet, TEB+58h = vector (release); last, the index goes into
-//                                  the image.
+//                                  had no vector yet, or too short a one, TEB+58h = vector (release); last,
+//                                  the index goes into the image.
 //                 release_module   index and room are free. Vectors keep the stale entry: a late reader finds
-//                                  its block readable, until another module takes the index or the room. A
-//                                  large block's pages go back to the host at once.
+//                                  its block readable, until another module takes the index or the room. In
+//                                  place a large block's pages go back to the host at once; swap frees a
+//                                  block when its index is taken again.
 //   a thread      create_thread    a record, all zero. TEB+58h is NULL: "not alive yet", loads pass it by.
-//                 attach_thread    view mapped (may fail), blocks filled, entries stored; last, TEB+58h =
-//                                  vector. With no TLS module in the process it holds its own address, as on
-//                                  Windows.
-//                 detach_thread    TEB+58h = NULL; then blocks, expansion cells and FLS go.
+//                 attach_thread    view mapped, or (swap) vector and blocks made: may fail; blocks filled,
+//                                  entries stored; last, TEB+58h = vector. With no TLS module in the process
+//                                  it holds its own address, as on Windows.
+//                 detach_thread    TEB+58h = NULL; then blocks, retired vectors, expansion cells and FLS go.
 //                 destroy_thread   the record is zeroed, where it was written, and pooled.
 //   a slot        allocate_slot    lowest clear bit of the PEB's bitmap set; the caller's cell zeroed.
 //                 free_slot        the cell zeroed in every thread, alive or not; then the bit cleared. So
 //                                  whoever gets the index next reads NULL everywhere.
 //
 // Locks, outer to inner: the loader lock (not ours; modules are loaded and unloaded under it) > the modules
-// lock (InPlace: births and deaths share it, changes of the set of modules exclude them) > the threads lock
-// (Threads: the list of records, the pool, the slot bitmaps). FLS has its own. None is held while guest code
-// runs.
+// lock (Strategy: births and deaths share it, changes of the set of modules exclude them) > the threads lock
+// (Threads: the list of records, the pool, the slot bitmaps), or the guest's heap, never one under the other:
+// a guest may call TlsAlloc with its heap locked. FLS has its own. None is held while guest code runs.
 //
-// Files: record.hpp, threads.hpp (where records come from), slots.hpp, in_place.hpp over ranges.hpp (the
-// layout) and views.hpp (large templates), fls.hpp, invariants.cpp (what must always hold, as code).
+// Files: record.hpp, threads.hpp (where records come from), slots.hpp, strategy.hpp (modules, as far as both
+// ways of growing go), in_place.hpp over ranges.hpp (the layout) and views.hpp (large templates), swap.hpp,
+// fls.hpp, invariants.cpp (what must always hold, as code).
 #pragma once
 
 #include <cstddef>
@@ -144,12 +159,59 @@ class [[nodiscard]] Reservation {
 
 enum class Growth : std::uint8_t { in_place, swap };
 
+/// The guest's process heap. Memory that comes from it can be freed by guests, who do that with vectors that
+/// the engine hands them. An interface, since the room of heaps stands beside this one.
+class GuestHeap {
+ public:
+  virtual ~GuestHeap() = default;
+  /// Zeroed, 16-byte aligned; null when there is none.
+  [[nodiscard]] virtual void* allocate(std::size_t size) noexcept = 0;
+  /// Nothing if it is no live block. Any address may be asked for.
+  [[nodiscard]] virtual std::optional<std::size_t> size(const void* block) const noexcept = 0;
+  /// What is no live block is left alone.
+  virtual void free(void* block) noexcept = 0;
+};
+
 struct Options {
   Growth growth = Growth::in_place;
+  /// Where vectors and blocks come from by swapping, which cannot do without. In place: tells which of a
+  /// guest's vectors and blocks are to be freed with their thread; null: none.
+  GuestHeap* heap = nullptr;
+  /// Swap: by how many entries vectors grow, and how many are to spare at first.
+  std::uint32_t growth_step = 8;
   bool honour_alignment =
       true;  ///< false before Windows 8.1: blocks are 16-byte aligned whatever the file asks
   /// Address space per thread for large templates, bytes; bounds the sum of all that are loaded at once.
   std::uint64_t arena_size = 1ull << 30;
+};
+
+/// What the service exchanges: one entry of each thread's vector, or the vector itself.
+enum class Exchange : std::uint8_t { entries, vectors };
+
+/// What it does to one thread.
+struct ThreadData {
+  void* data;                 ///< in: what the thread gets
+  void* previous = nullptr;   ///< out: what it had; null for no vector
+  void* thread_id = nullptr;  ///< out: TEB.UniqueThread
+  bool taken = false;         ///< out: whether there was a thread for it
+};
+
+/// What the engine holds at the moment.
+struct Statistics {
+  Growth growth = Growth::in_place;
+  std::uint32_t modules = 0;        ///< live ones with TLS
+  std::uint32_t threads = 0;        ///< attached
+  std::uint32_t vector_length = 0;  ///< entries that every thread's vector has at least
+  std::uint64_t growths = 0;        ///< how often all threads' vectors were replaced by longer ones
+  std::uint64_t vectors = 0;        ///< from the guest's heap: in use, prepared or retired
+  std::uint64_t vector_bytes = 0;
+  std::uint64_t retired_vectors = 0;  ///< of those, replaced under a thread that lives
+  std::uint64_t retired_bytes = 0;
+  std::uint64_t ever_retired = 0;  ///< since the start
+  std::uint64_t blocks = 0;        ///< from the guest's heap: in threads' vectors, or prepared
+  std::uint64_t block_bytes = 0;
+  std::uint64_t unused = 0;     ///< blocks and vectors prepared for a thread that went before it got them
+  std::uint64_t exchanges = 0;  ///< calls of exchange()
 };
 
 /// All of a process's thread-local storage. Every function may be called from any thread, except where it
@@ -187,12 +249,26 @@ class Engine {
   /// memory is not read any more after this.
   void release_module(std::uint32_t index) noexcept;
 
+  // -- the service by which Windows' loader, and guests that map DLLs by themselves, reach all threads
+  /// NtSetInformationProcess(ProcessTlsInformation). Walks the threads in the order of their birth and hands
+  /// each the next of `data`; passes by those without a vector pointer (being born, or dying). `number` is
+  /// the entry's index, or how many entries of its old vector each thread keeps in its new one. A vector of
+  /// the guest's heap belongs to its thread from then on, and the one that the guest gets back to the guest.
+  /// Changes nothing if it fails: STATUS_INVALID_PARAMETER for a vector that is too short.
+  [[nodiscard]] Result<void> exchange(Exchange what, std::uint32_t number, std::span<ThreadData> data);
+  /// Whether `block` is a vector, header and all, that exchange() handed out and that is no block of the
+  /// guest's heap: freeing it is right, once, and does nothing.
+  [[nodiscard]] bool take_back_vector(const void* block) noexcept;
+  [[nodiscard]] Statistics statistics() const;
+
   // -- explicit slots
   /// Takes the lowest free slot, never 0. It reads NULL in every thread; `caller`, the calling thread, gets
   /// its expansion cells if the slot is one of them.
   [[nodiscard]] Result<std::uint32_t> allocate_slot(abi::TEB& caller);
   /// Zeroes the slot's cell in every thread; false if it was not allocated.
   [[nodiscard]] bool free_slot(std::uint32_t index) noexcept;
+  /// Zeroes a slot's cell in every thread, allocated or not (ThreadZeroTlsCell); false if there is no such.
+  [[nodiscard]] bool zero_slot(std::uint32_t index) noexcept;
   /// The 1024 expansion cells of the calling thread, made on first use.
   [[nodiscard]] Result<void> make_expansion_slots(abi::TEB& teb);
 

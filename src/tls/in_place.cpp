@@ -2,11 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
-#include <bit>
 #include <cstring>
 #include <mutex>
-#include <shared_mutex>
 
 #include "abi/status.hpp"
 #include "trace/trace.hpp"
@@ -18,35 +15,18 @@ namespace {
 /// as it is touched, and 1.7 us then; a copy of a page 0.2 us (engine.hpp, DESIGN.md).
 constexpr std::size_t kLargestCopied = os::kPageSize;
 
-constexpr std::size_t kLeastAlignment = 16;
-
-using Vector = void**;
-
-/// TEB+58h. Its thread may be reading it; a guest may have put a vector of its own there.
-std::atomic_ref<Vector> vector_field(ThreadRecord& record) {
-  return std::atomic_ref(record.teb.ThreadLocalStoragePointer);
-}
-
-/// What the field holds on a live thread when no module has TLS: its own address.
-Vector sentinel(ThreadRecord& record) {
-  return reinterpret_cast<Vector>(&record.teb.ThreadLocalStoragePointer);
-}
-
-void store_entry(Vector vector, std::uint32_t index, void* block) {
-  std::atomic_ref(vector[index]).store(block, std::memory_order_release);
-}
-
 }  // namespace
 
-Result<std::unique_ptr<InPlace>> InPlace::create(const Options& options, Threads& threads) {
+Result<std::unique_ptr<Strategy>> InPlace::create(const Options& options, Threads& threads) {
   std::unique_ptr<InPlace> made(new InPlace(options, threads));
-  auto modules = ReservedArray<Module>::create(kVectorCapacity);
-  if (!modules) return propagate(modules);
+  if (auto table = made->reserve_table(); !table) return propagate(table);
+  auto places = ReservedArray<Place>::create(kVectorCapacity);
+  if (!places) return propagate(places);
   auto blocks = Ranges::create(kBlocksBegin, kBlocksEnd, kVectorCapacity);
   if (!blocks) return propagate(blocks);
   auto views = Ranges::create(0, options.arena_size, kVectorCapacity);
   if (!views) return propagate(views);
-  made->modules_ = std::move(*modules);
+  made->places_ = std::move(*places);
   made->blocks_layout_ = std::move(*blocks);
   made->views_layout_ = std::move(*views);
   return made;
@@ -58,57 +38,23 @@ InPlace::~InPlace() {
   });
 }
 
-std::byte* InPlace::block(ThreadRecord& record, const Module& module) {
-  return (module.is_view ? record.views : reinterpret_cast<std::byte*>(&record)) + module.offset;
+std::byte* InPlace::block(ThreadRecord& record, const Place& place) {
+  return (place.is_view ? record.views : reinterpret_cast<std::byte*>(&record)) + place.offset;
 }
 
 /// Fills one thread's block, which it cannot see yet, with the template as it is now.
-void InPlace::build(ThreadRecord& record, const Module& module) noexcept {
-  const auto bytes = module.source.bytes;
-  if (module.is_view) return views_.refresh(record.views, module.offset, bytes);
-  std::byte* const at = block(record, module);
+void InPlace::fill(ThreadRecord& record, const Place& place, const Template& source) noexcept {
+  const auto bytes = source.bytes;
+  if (place.is_view) return views_.refresh(record.views, place.offset, bytes);
+  std::byte* const at = block(record, place);
   if (!bytes.empty()) std::memcpy(at, bytes.data(), bytes.size());
-  std::memset(at + bytes.size(), 0, module.room - bytes.size());
-  record.blocks_end = std::max(record.blocks_end, static_cast<std::uint32_t>(module.offset + module.room));
-}
-
-/// The first `entries` entries are about to be used. A thread that needs none does not touch the page.
-void InPlace::expose_vector(ThreadRecord& record, std::uint32_t entries) noexcept {
-  if (entries <= record.entries) return;
-  record.header.length = kVectorCapacity;
-  record.entries = entries;
-}
-
-/// Lets one thread see its block.
-void InPlace::publish(ThreadRecord& record, std::uint32_t index) noexcept {
-  void* const at = block(record, modules_[index]);
-  expose_vector(record, index + 1);
-  store_entry(record.vector, index, at);
-  const Vector seen = vector_field(record).load(std::memory_order_relaxed);
-  if (seen == record.vector) [[likely]]
-    return;
-  if (seen == sentinel(record)) {
-    vector_field(record).store(record.vector, std::memory_order_release);
-  } else if (seen != nullptr) {
-    publish_to_guest_vector(record, seen, index, at);
-  }
-}
-
-/// The thread runs on a vector that the guest installed. If that is too short, the thread returns to its own.
-void InPlace::publish_to_guest_vector(ThreadRecord& record, Vector guest, std::uint32_t index,
-                                      void* at) noexcept {
-  const std::uint64_t length = reinterpret_cast<const VectorHeader*>(guest)[-1].length;
-  if (index < length) return store_entry(guest, index, at);
-  for (std::uint32_t i = 0; i < std::min<std::uint64_t>(length, index); ++i) {
-    store_entry(record.vector, i, std::atomic_ref(guest[i]).load(std::memory_order_relaxed));
-  }
-  vector_field(record).store(record.vector, std::memory_order_release);
+  std::memset(at + bytes.size(), 0, place.room - bytes.size());
+  record.blocks_end = std::max(record.blocks_end, static_cast<std::uint32_t>(place.offset + place.room));
 }
 
 // ---- threads ---------------------------------------------------------------------------------------------
 
-Result<void> InPlace::attach(ThreadRecord& record) {
-  const std::shared_lock guard(lock_);
+Result<Vector> InPlace::build(ThreadRecord& record) {
   if (views_in_use_ != 0 && record.views == nullptr) {
     auto view = views_.map();  // the only step that can fail
     if (!view) return propagate(view);
@@ -118,65 +64,47 @@ Result<void> InPlace::attach(ThreadRecord& record) {
   for (std::uint32_t i = 0; i < high_; ++i) {
     const Module& module = modules_[i];
     if (module.state == State::free) continue;
-    build(record, module);
-    if (module.state == State::live) record.vector[i] = block(record, module);
+    fill(record, places_[i], module.source);
+    if (module.state == State::live) record.vector[i] = block(record, places_[i]);
   }
-  record.attached = true;
-  vector_field(record).store(live_ != 0 ? record.vector : sentinel(record), std::memory_order_release);
-  return {};
+  return live_ != 0 ? record.vector : nullptr;
 }
 
-void InPlace::detach(ThreadRecord& record) noexcept {
-  const std::shared_lock guard(lock_);
-  if (!record.attached) return;
-  vector_field(record).store(nullptr, std::memory_order_relaxed);
-  record.attached = false;
+void InPlace::drop(ThreadRecord& record, Vector seen) noexcept {
+  if (record.foreign && can_be_walked(record, seen)) {
+    for (std::uint32_t i = 0; i < std::min(high_, length_of(record, seen)); ++i)
+      free_foreign(record, entry(seen, i));
+  }
   if (record.views != nullptr) views_.clean(record.views);
+}
+
+/// Gives back a block that the guest put into a vector by the service, if the heap knows it.
+void InPlace::free_foreign(ThreadRecord& record, void* block) noexcept {
+  const auto within = [block](const void* start, std::size_t size) {
+    return static_cast<const std::byte*>(block) - static_cast<const std::byte*>(start) <
+               static_cast<std::ptrdiff_t>(size) &&
+           block >= start;
+  };
+  if (within(&record, kRecordSize) || (record.views != nullptr && within(record.views, arena_size_))) return;
+  free_block(block);
 }
 
 // ---- modules ---------------------------------------------------------------------------------------------
 
-Result<void> InPlace::validate(const Template& module) const {
-  if (!std::has_single_bit(module.alignment) || module.alignment > kMaximumAlignment) {
-    return fail(
-        {.kind = ErrorKind::malformed,
-         .status = abi::STATUS_INVALID_IMAGE_FORMAT,
-         .what = fmt::format("TLS directory asks for an alignment of {} bytes (powers of two up to {})",
-                             module.alignment, kMaximumAlignment)});
-  }
-  if (module.bytes.size() > arena_size_) {
-    return fail(
-        {.kind = ErrorKind::out_of_memory,
-         .status = abi::STATUS_NO_MEMORY,
-         .what = fmt::format("a TLS template of {} bytes is larger than the room per thread ({} bytes)",
-                             module.bytes.size(), arena_size_)});
-  }
-  return {};
-}
-
-std::uint32_t InPlace::lowest_free() const {
-  std::uint32_t index = 0;
-  while (index < high_ && modules_[index].state != State::free) ++index;
-  return index;
-}
-
 /// Takes room in the layout: in records if the template is small and fits, else in views.
-bool InPlace::choose_place(Module& module) {
-  const std::size_t size = module.source.bytes.size();
+std::optional<InPlace::Place> InPlace::choose_place(const Template& source) {
+  const std::size_t size = std::max<std::size_t>(source.bytes.size(), 1);
   const std::size_t alignment =
-      honour_alignment_ ? std::max(module.source.alignment, kLeastAlignment) : kLeastAlignment;
+      honour_alignment_ ? std::max(source.alignment, kLeastAlignment) : kLeastAlignment;
   if (size <= kLargestCopied && alignment <= os::kPageSize) {  // a record begins at a page
-    module.room = align_up(std::max<std::size_t>(size, 1), kLeastAlignment);
-    if (const auto offset = blocks_layout_.take(module.room, alignment)) {
-      module.offset = *offset;
-      return true;
-    }
+    const std::uint64_t room = align_up(size, kLeastAlignment);
+    if (const auto offset = blocks_layout_.take(room, alignment))
+      return Place{.is_view = false, .offset = *offset, .room = room};
   }
-  module.is_view = true;
-  module.room = align_up(std::max<std::size_t>(size, 1), os::kPageSize);
-  const auto offset = views_layout_.take(module.room, std::max(alignment, os::kPageSize));
-  if (offset) module.offset = *offset;
-  return offset.has_value();
+  const std::uint64_t room = align_up(size, os::kPageSize);
+  const auto offset = views_layout_.take(room, std::max(alignment, os::kPageSize));
+  if (!offset) return std::nullopt;
+  return Place{.is_view = true, .offset = *offset, .room = room};
 }
 
 /// Gives every attached thread a view; all that lack one, or none. Under the threads lock.
@@ -196,102 +124,108 @@ Result<void> InPlace::map_views() {
 }
 
 /// Fills the block of every attached thread. What can fail comes first.
-Result<void> InPlace::prepare_blocks(const Module& module) {
-  if (!module.is_view) {
+Result<void> InPlace::prepare_blocks(const Place& place, const Template& source) {
+  if (!place.is_view) {
     const std::scoped_lock guard(threads_.lock());
     for (ThreadRecord* record : threads_.listed()) {
-      if (record->attached) build(*record, module);
+      if (record->attached) fill(*record, place, source);
     }
     return {};
   }
-  const bool used_before = module.offset < views_.file_size();
-  if (auto placed = views_.place(module.offset, module.source.bytes); !placed) return placed;
+  const bool used_before = place.offset < views_.file_size();
+  if (auto placed = views_.place(place.offset, source.bytes); !placed) return placed;
   const std::scoped_lock guard(threads_.lock());
   auto mapped = map_views();
   if (!mapped) {
-    views_.punch(module.offset, module.room);
+    views_.punch(place.offset, place.room);
   } else if (used_before) {
     // A thread may have written there since the former owner was released.
     for (ThreadRecord* record : threads_.listed()) {
-      if (record->views != nullptr) Views::clean(record->views, module.offset, module.room);
+      if (record->views != nullptr) Views::clean(record->views, place.offset, place.room);
     }
   }
   return mapped;
 }
 
-Result<std::uint32_t> InPlace::prepare(const Template& source) {
-  if (auto valid = validate(source); !valid) return propagate(valid);
-  const std::scoped_lock guard(lock_);
-  const std::uint32_t index = lowest_free();
-  Module module{.state = State::prepared, .is_view = false, .offset = 0, .room = 0, .source = source};
-  if (index == kVectorCapacity || !choose_place(module)) {
+Result<void> InPlace::make_room(std::uint32_t index, const Template& source) {
+  const auto place = choose_place(source);
+  if (!place) {
     return fail(
         {.kind = ErrorKind::out_of_memory,
          .status = abi::STATUS_NO_MEMORY,
-         .what = fmt::format("no room for another module with TLS: {} of {} indices in use, {} of {} bytes "
-                             "of large templates",
-                             high_, kVectorCapacity, views_layout_.high_water(), arena_size_)});
+         .what = fmt::format("no room for a TLS template of {} bytes: {} of {} bytes per thread are in use",
+                             source.bytes.size(), views_layout_.high_water(), arena_size_)});
   }
-  if (auto prepared = prepare_blocks(module); !prepared) {
-    layout_of(module).give_back(module.offset);
-    return propagate(prepared);
+  if (auto prepared = prepare_blocks(*place, source); !prepared) {
+    layout_of(*place).give_back(place->offset);
+    return prepared;
   }
   if (trace::on(trace::Category::tls)) {
     trace::emit(trace::Category::tls,
                 fmt::format("module {}: {} bytes of template, {} at offset {:#x}", index, source.bytes.size(),
-                            module.is_view ? "a view" : "copied", module.offset));
+                            place->is_view ? "a view" : "copied", place->offset));
   }
-  modules_[index] = module;
-  high_ = std::max(high_, index + 1);
-  if (module.is_view) ++views_in_use_;
-  return index;
+  places_[index] = *place;
+  if (place->is_view) ++views_in_use_;
+  return {};
 }
 
-void InPlace::commit(std::uint32_t index) noexcept {
-  const std::scoped_lock guard(lock_);
-  Module& module = modules_[index];
-  module.state = State::live;
-  ++live_;
+void InPlace::publish(std::uint32_t index) noexcept {
+  ThreadRecord* rare = nullptr;
   {
     const std::scoped_lock walk(threads_.lock());
     for (ThreadRecord* record : threads_.listed()) {
-      if (record->attached) publish(*record, index);
+      if (!record->attached) continue;
+      void* const at = block(*record, places_[index]);
+      if (!record->foreign && field(*record).load(std::memory_order_relaxed) == record->vector) [[likely]] {
+        expose_vector(*record, index + 1);
+        std::atomic_ref(record->vector[index]).store(at, std::memory_order_release);
+      } else {
+        record->next = std::exchange(rare, record);
+      }
     }
   }
-  std::atomic_ref(*module.source.index_address).store(index, std::memory_order_release);
+  for (; rare != nullptr; rare = rare->next) publish_in(*rare, index);
 }
 
-/// The index and its room are free. Vectors keep the old entry, which stays readable until the room is
-/// reused.
-void InPlace::forget(std::uint32_t index) noexcept {
-  Module& module = modules_[index];
-  layout_of(module).give_back(module.offset);
-  if (module.is_view) --views_in_use_;
-  module.state = State::free;
-  module.source = {};
-  while (high_ != 0 && modules_[high_ - 1].state == State::free) --high_;
-}
-
-void InPlace::cancel(std::uint32_t index) noexcept {
-  const std::scoped_lock guard(lock_);
-  const Module& module = modules_[index];
-  if (module.is_view) views_.punch(module.offset, module.room);  // no thread has seen it
-  forget(index);
-}
-
-void InPlace::release(std::uint32_t index) noexcept {
-  const std::scoped_lock guard(lock_);
-  if (index >= high_ || modules_[index].state != State::live) return;
-  const Module& module = modules_[index];
-  if (module.is_view) {
-    const std::scoped_lock walk(threads_.lock());
-    for (ThreadRecord* record : threads_.listed()) {
-      if (record->views != nullptr) Views::clean(record->views, module.offset, module.room);
+/// The thread has no vector yet, or the guest has changed what it has. Its own gets the entry in any case; if
+/// the one that it runs on is too short, it returns to its own.
+void InPlace::publish_in(ThreadRecord& record, std::uint32_t index) noexcept {
+  void* const at = block(record, places_[index]);
+  void* old = exchange_entry(record, record.vector, index, at);
+  const Vector seen = field(record).load(std::memory_order_relaxed);
+  if (seen != record.vector && seen != nullptr) {
+    const std::uint32_t length = length_of(record, seen);
+    interfered_ |= seen != sentinel(record);
+    if (index < length) {
+      old = exchange_entry(record, seen, index, at);
+    } else {
+      copy_entries(record, seen, record.vector, length);
+      run_on(record, record.vector, kVectorCapacity, nullptr);
+      record.handed_out = false;
     }
-    views_.punch(module.offset, module.room);
   }
-  --live_;
-  forget(index);
+  if (record.foreign) free_foreign(record, old);
+}
+
+void InPlace::give_up(std::uint32_t index) noexcept {
+  const Place& place = places_[index];
+  if (place.is_view) {
+    if (modules_[index].state == State::live) {
+      const std::scoped_lock walk(threads_.lock());
+      for (ThreadRecord* record : threads_.listed()) {
+        if (record->views != nullptr) Views::clean(record->views, place.offset, place.room);
+      }
+    }
+    views_.punch(place.offset, place.room);
+    --views_in_use_;
+  }
+  layout_of(place).give_back(place.offset);
+}
+
+void InPlace::count(Statistics& statistics) const {
+  statistics.growth = Growth::in_place;
+  statistics.vector_length = kVectorCapacity;
 }
 
 }  // namespace bobbin::tls

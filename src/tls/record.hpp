@@ -19,7 +19,8 @@ inline constexpr std::uint32_t kVectorCapacity = 2046;
 
 inline constexpr std::size_t kRecordSize = 17 * os::kPageSize;
 
-/// The 16 bytes before vector[0], as Windows lays them out (specification 1.5).
+/// The 16 bytes before vector[0], as Windows lays them out (specification 1.5), except that a retired vector
+/// keeps its length: Windows puts the thread's id there, since it has one table for all threads.
 struct VectorHeader {
   std::uint64_t length;  ///< entries of the vector; readable at vector[-2]
   void* next_retired;    ///< chains replaced vectors; unused while a vector is live
@@ -30,15 +31,23 @@ struct ThreadRecord {
 
   // What the engine remembers about the thread; in the rest of the TEB's second page.
   std::byte* views;        ///< this thread's view of the template file, or null; see views.hpp
-  ThreadRecord* next;      ///< chains pooled records, or those a step must undo; guarded by the threads lock
-  std::uint32_t position;  ///< where the engine's list of threads names this record; same lock
+  ThreadRecord* next;      ///< chains pooled records (guarded by the threads lock), or attached ones (by the
+                           ///< modules lock, held exclusively)
+  void** current;          ///< the vector that the engine last let it run on; null: the sentinel
+  VectorHeader* owned;     ///< what of the heap is to be freed with the thread: of `current`, or null
+  VectorHeader* retired;   ///< vectors that it ran on before, and may still be reading
+  std::uint32_t length;    ///< entries of `current`
+  std::uint32_t position;  ///< where the engine's list of threads names this record; the threads lock
   std::uint32_t blocks_end;  ///< offset in the record up to which blocks have been written: zeroed on return
-  std::uint32_t entries;     ///< vector entries that may be non-null, counted from 0: zeroed on return
-  bool attached;             ///< has blocks; written by its own thread under the shared modules lock
+  std::uint32_t entries;     ///< entries of `vector` that may be non-null, counted from 0: zeroed on return
+  bool attached;    ///< has blocks; written by its own thread under the shared modules lock, as all below
+  bool foreign;     ///< the guest has exchanged entries or vectors of this thread
+  bool handed_out;  ///< the guest got `vector` back, and may free it
 
   /// Small blocks, at the same offsets in every record.
   alignas(64) std::byte blocks[13 * os::kPageSize - 0x18C0];
 
+  /// The thread's own vector in place; by swapping only what is left when a guest leaves no other.
   VectorHeader header;
   void* vector[kVectorCapacity];
 };

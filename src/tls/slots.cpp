@@ -87,6 +87,13 @@ bool Slots::free(std::uint32_t index) noexcept {
   return true;
 }
 
+bool Slots::zero(std::uint32_t index) noexcept {
+  if (index >= kSlotCount) return false;
+  const std::scoped_lock guard(threads_.lock());
+  for (ThreadRecord* record : threads_.listed()) zero_cell(record->teb, index);
+  return true;
+}
+
 Result<void> Slots::make_expansion(TEB& teb) {
   const std::scoped_lock guard(threads_.lock());
   return make_expansion_locked(teb);

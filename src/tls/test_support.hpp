@@ -8,9 +8,13 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <mutex>
+#include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "os/os.hpp"
 #include "tls/engine.hpp"
 
 namespace bobbin::tls {
@@ -36,6 +40,41 @@ struct Image {
   Engine* engine = nullptr;  ///< that it is loaded in
 };
 
+/// A guest's heap that knows its blocks, as the real one does, and can be made to fail with the host.
+class TestHeap final : public GuestHeap {
+ public:
+  ~TestHeap() override {
+    for (const auto& [block, size] : blocks_) os::deallocate(block);
+  }
+  void* allocate(std::size_t size) noexcept override {
+    void* const block = os::allocate(size);
+    const std::scoped_lock guard(mutex_);
+    if (block != nullptr) blocks_.emplace(block, size);
+    return block;
+  }
+  std::optional<std::size_t> size(const void* block) const noexcept override {
+    const std::scoped_lock guard(mutex_);
+    const auto found = blocks_.find(const_cast<void*>(block));
+    return found != blocks_.end() ? std::optional(found->second) : std::nullopt;
+  }
+  void free(void* block) noexcept override {
+    {
+      const std::scoped_lock guard(mutex_);
+      if (blocks_.erase(block) == 0) return;
+    }
+    os::deallocate(block);
+  }
+  [[nodiscard]] std::size_t live() const {
+    const std::scoped_lock guard(mutex_);
+    return blocks_.size();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::unordered_map<void*, std::size_t> blocks_;
+};
+
+/// An engine that grows in place, unless a test is run for both ways (BothWays).
 class EngineFixture : public testing::Test {
  protected:
   void SetUp() override { make({}); }
@@ -43,9 +82,14 @@ class EngineFixture : public testing::Test {
     expect_sound();
     for (ThreadRecord* record : threads_) engine_->destroy_thread(record);
     expect_sound();
+    EXPECT_EQ(heap_.live(), left_on_heap_) << "everything went with its thread";
   }
+  [[nodiscard]] virtual Growth growth() const { return Growth::in_place; }
+  [[nodiscard]] bool swaps() const { return growth() == Growth::swap; }
 
-  void make(const Options& options) {
+  void make(Options options) {
+    options.growth = growth();
+    options.heap = &heap_;
     auto made = Engine::create(options, low_, high_);
     ASSERT_TRUE(made) << made.error().message();
     engine_ = std::move(*made);
@@ -84,11 +128,23 @@ class EngineFixture : public testing::Test {
     return std::memcmp(block(record, image), image.bytes.data(), image.bytes.size()) == 0;
   }
 
+  TestHeap heap_;
+  std::size_t left_on_heap_ = 0;  ///< blocks that the test's guest loses, or still has at the end
   std::array<abi::ULONG, 2> low_{};
   std::array<abi::ULONG, 32> high_{};
   std::unique_ptr<Engine> engine_;
   std::vector<ThreadRecord*> threads_;
 };
+
+/// For tests that hold whichever way vectors grow: `BOTH_WAYS(Name)` after using this as the fixture.
+class BothWays : public EngineFixture, public testing::WithParamInterface<Growth> {
+ protected:
+  [[nodiscard]] Growth growth() const override { return GetParam(); }
+};
+inline std::string name_of(Growth growth) { return growth == Growth::swap ? "swap" : "in_place"; }
+inline std::string name_of_way(const testing::TestParamInfo<Growth>& way) { return name_of(way.param); }
+#define BOTH_WAYS(Fixture) \
+  INSTANTIATE_TEST_SUITE_P(Growing, Fixture, testing::Values(Growth::in_place, Growth::swap), name_of_way)
 
 /// Sizes on both sides of every border: empty, copied, the largest copied, views of one page and of many.
 inline constexpr std::size_t kSizes[] = {0, 1, 64, 1024, 4096, 4097, 9000, 70'000};
