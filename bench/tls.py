@@ -25,7 +25,8 @@ class Tls(Suite):
     systems = ("bobbin", "wine", "native")
     rounds = 5
     programs = {
-        "births": [births(64, 0), births(64, 1), births(64, 10), births(64, 100), births(64, 100, 1), births(64, 100, 2),
+        "births": [births(64, 0), births(64, 1), births(64, 10), births(64, 10, 2), births(64, 100),
+                   births(64, 100, 1), births(64, 100, 2),
                    births(65536, 1), births(65536, 10), births(65536, 100),
                    births(4194304, 1), births(4194304, 10), births(4194304, 100)],
         "loads": [str(threads) for threads in LOADS],
@@ -44,7 +45,8 @@ class Tls(Suite):
         "birth.4194304.1.0": ("create + join, 1 x 4 MiB", ("native", 0, 3)),
         "birth.4194304.10.0": ("create + join, 10 x 4 MiB", None),
         "birth.4194304.100.0": ("create + join, 100 x 4 MiB", ("native", 0, 130)),
-        "notified": ("attach + detach of one module: 4 calls (native: one destructor)", ("native", 0, 1)),
+        "told.10": ("one of 10 modules told of a birth or death (native: a destructor)", ("absolute", 0, 20)),
+        "told.100": ("one of 100 modules told of a birth or death", None),
         "load.1": ("load of a 64 B TLS DLL, 1 thread", ("native", 0, 2)),
         **{f"load.{n}": (f"load of a 64 B TLS DLL, {n} threads", None) for n in LOADS[1:]},
         "load.each": ("load, for each further thread", ("absolute", 0, 40)),
@@ -107,9 +109,11 @@ class Tls(Suite):
 
     def derive(self, samples):
         for (name, mode, system), values in list(samples.items()):
-            if name == "birth.64.100.2":
-                quiet = statistics.median(samples["birth.64.100.0", mode, system])
-                samples["notified", mode, system] = [(value - quiet) / 100 for value in values]
+            for count in (10, 100):
+                if name == f"birth.64.{count}.2":  # a birth and a death; one destructor is registered and run
+                    quiet = statistics.median(samples[f"birth.64.{count}.0", mode, system])
+                    times = count if system == "native" else 2 * count
+                    samples[f"told.{count}", mode, system] = [(value - quiet) / times for value in values]
             if name == "load.1000":
                 one = statistics.median(samples["load.1", mode, system])
                 samples["load.each", mode, system] = [(value - one) / 999 for value in values]

@@ -320,7 +320,7 @@ Result<Module*> Loader::load_program(const std::string& path) try {
   auto attached = attach(load, *program);
   for (Module* module : load.order) module->arriving = false;
   if (!attached) return propagate(attached);
-  if (!call_tls_callbacks(*program, Reason::process_attach)) {
+  if (!notify_program(Reason::process_attach)) {
     return fail({.kind = ErrorKind::guest_ended,
                  .status = abi::STATUS_THREAD_IS_TERMINATING,
                  .what = "ended in a TLS callback",

@@ -185,8 +185,12 @@ class Loader final : public thread::LifeObserver {
   /// TLS callbacks, then the entry point. FALSE from PROCESS_ATTACH is `refused`.
   enum class Answer : std::uint8_t { accepted, refused, guest_ended };
   Answer notify(Module& module, Reason reason, void* reserved);
-  bool call_tls_callbacks(const Module& module, Reason reason);
+  /// The program's TLS callbacks. False if the guest ended meanwhile.
+  bool notify_program(Reason reason);
   void notify_threads(Reason reason);
+  static void tell_callbacks(const Module& module, Reason reason);
+  static abi::BOOL tell(const Module& module, Reason reason, void* reserved);
+  void tell_of_thread(Reason reason);
   void detach(Module& module, void* reserved);
 
   // unload.cpp

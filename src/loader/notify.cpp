@@ -17,33 +17,42 @@ void* argument(Reason reason) { return reinterpret_cast<void*>(static_cast<std::
 
 }  // namespace
 
-bool Loader::call_tls_callbacks(const Module& module, Reason reason) {
-  if (!module.tls || !module.tls->index || !module.tls->directory.callbacks) return true;
+/// Calls a module's TLS callbacks. Inside a gate, as are the next two: the thread counts as in guest code,
+/// and may leave at any call, so nothing is owned here.
+void Loader::tell_callbacks(const Module& module, Reason reason) {
+  if (!module.tls || !module.tls->index || !module.tls->directory.callbacks) return;
+  using Callback = void(BOBBIN_MS_ABI*)(void*, void*, void*);
   // The array is read anew at each step: a callback may extend it (specification 3.7).
-  auto** next = reinterpret_cast<void**>(module.base() + module.tls->directory.callbacks.value);
-  for (; *next != nullptr; ++next) {
-    if (!thread::call_guest<void(void*, void*, void*)>(*next, static_cast<void*>(module.base()),
-                                                       argument(reason), static_cast<void*>(nullptr))) {
-      return false;
-    }
+  auto* next = reinterpret_cast<const Callback*>(module.base() + module.tls->directory.callbacks.value);
+  for (; *next != nullptr; ++next) (*next)(module.base(), argument(reason), nullptr);
+}
+
+/// TLS callbacks, then the entry point; its answer.
+abi::BOOL Loader::tell(const Module& module, Reason reason, void* reserved) {
+  if (trace::on(trace::Category::loader)) {
+    const thread::NativeScope scope(0, 0);
+    trace::emit(trace::Category::loader, fmt::format("notify {}: {}", module.name, static_cast<int>(reason)));
   }
-  return true;
+  tell_callbacks(module, reason);
+  if (module.entry.EntryPoint == nullptr) return 1;
+  using EntryPoint = abi::BOOL(BOBBIN_MS_ABI*)(void*, void*, void*);
+  return reinterpret_cast<EntryPoint>(module.entry.EntryPoint)(module.base(), argument(reason), reserved);
 }
 
 Loader::Answer Loader::notify(Module& module, Reason reason, void* reserved) {
-  if (trace::on(trace::Category::loader)) {
-    trace::emit(trace::Category::loader, fmt::format("notify {}: {}", module.name, static_cast<int>(reason)));
-  }
   if (reason == Reason::process_attach) module.entry.Flags |= abi::LDRP_PROCESS_ATTACH_CALLED;
-  if (!call_tls_callbacks(module, reason)) return Answer::guest_ended;
-  if (module.entry.EntryPoint == nullptr) return Answer::accepted;
-  const auto result = thread::call_guest<abi::BOOL(void*, void*, void*)>(
-      module.entry.EntryPoint, static_cast<void*>(module.base()), argument(reason), reserved);
-  if (!result) return Answer::guest_ended;
-  return reason == Reason::process_attach && *result == 0 ? Answer::refused : Answer::accepted;
+  abi::BOOL result = 0;
+  auto body = [&] { result = tell(module, reason, reserved); };
+  if (!thread::inside_gate(thread::current_place(), body)) return Answer::guest_ended;
+  return reason == Reason::process_attach && result == 0 ? Answer::refused : Answer::accepted;
 }
 
-void Loader::notify_threads(Reason reason) {
+bool Loader::notify_program(Reason reason) {
+  auto body = [&] { tell_callbacks(*program_, reason); };
+  return program_ == nullptr || thread::inside_gate(thread::current_place(), body);
+}
+
+void Loader::tell_of_thread(Reason reason) {
   const bool backwards = reason == Reason::thread_detach;
   // A callback may load or free modules; then the lists have changed and the place is found again by the
   // module.
@@ -57,14 +66,21 @@ void Loader::notify_threads(Reason reason) {
                        !module->has(abi::LDRP_DONT_CALL_FOR_THREADS) && !module->leaving;
     if (!wants || (module->entry.EntryPoint == nullptr && !module->tls)) continue;
     const std::uint32_t before = generation_of_lists_;
-    if (notify(*module, reason, nullptr) == Answer::guest_ended) return;
+    (void)tell(*module, reason, nullptr);
     if (generation_of_lists_ != before) {
       std::size_t again = 0;
       while (again < count() && at(again) != module) ++again;
       i = again < count() ? again : i - 1;  // it is gone: the next one stands in its place
     }
   }
-  if (program_ != nullptr) (void)call_tls_callbacks(*program_, reason);
+  if (program_ != nullptr) tell_callbacks(*program_, reason);
+}
+
+void Loader::notify_threads(Reason reason) {
+  auto body = [&] {
+    tell_of_thread(reason);
+  };  // one gate for all: opening one costs more than most callbacks
+  (void)thread::inside_gate(thread::current_place(), body);
 }
 
 Result<void> Loader::born(thread::Thread& thread) {

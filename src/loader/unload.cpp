@@ -110,7 +110,7 @@ void Loader::exit_process(std::uint32_t code) noexcept {
     ldr_.ShutdownInProgress = 1;
     for (std::size_t left = initialised_.size(); left-- > 0;)
       detach(*initialised_[left], reinterpret_cast<void*>(1));
-    if (program_ != nullptr) (void)call_tls_callbacks(*program_, Reason::process_detach);
+    (void)notify_program(Reason::process_detach);
   }
   threads_.leave_current();
   options_.on_exit(code);
