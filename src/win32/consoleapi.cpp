@@ -144,7 +144,7 @@ BOOL FlushConsoleInputBuffer(HANDLE handle) {
 // A terminal here speaks UTF-8 and nothing else.
 UINT GetConsoleCP() { return kUtf8; }
 UINT GetConsoleOutputCP() { return kUtf8; }
-BOOL SetConsoleCP(UINT code_page) { return code_page == kUtf8 ? TRUE : failed_with(ERROR_INVALID_PARAMETER); }
+BOOL SetConsoleCP(UINT code_page) { return code_page == kUtf8 ? TRUE : failed(ERROR_INVALID_PARAMETER); }
 BOOL SetConsoleOutputCP(UINT code_page) { return SetConsoleCP(code_page); }
 
 BOOL GetConsoleScreenBufferInfo(HANDLE handle, CONSOLE_SCREEN_BUFFER_INFO* out) {
@@ -171,17 +171,17 @@ HANDLE GetConsoleWindow() { return nullptr; }  // a terminal's window is not the
 
 DWORD GetConsoleTitleW(LPWSTR buffer, DWORD size) {
   const std::u16string title = console().title();
-  copy_out(std::u16string_view(title).substr(0, size == 0 ? 0 : size - 1), buffer, size);
+  deliver_terminated(std::u16string_view(title).substr(0, size == 0 ? 0 : size - 1), buffer, size);
   return static_cast<DWORD>(title.size());
 }
 DWORD GetConsoleTitleA(LPSTR buffer, DWORD size) {
   const std::string title = narrow(console().title());
-  copy_out(std::string_view(title).substr(0, size == 0 ? 0 : size - 1), buffer, size);
+  deliver_terminated(std::string_view(title).substr(0, size == 0 ? 0 : size - 1), buffer, size);
   return static_cast<DWORD>(title.size());
 }
 
 BOOL SetConsoleTitleW(LPCWSTR title) {
-  if (title == nullptr) return failed_with(ERROR_INVALID_PARAMETER);
+  if (title == nullptr) return failed(ERROR_INVALID_PARAMETER);
   const std::string sequence = console().set_title(title);
   auto file = output_of(process_parameters().StandardOutput);
   return file ? write_text(**file, sequence) : TRUE;  // without a terminal there is nowhere to show it
@@ -191,9 +191,9 @@ BOOL SetConsoleTitleA(LPCSTR title) {
 }
 
 // The terminal is given, and there is one at most.
-BOOL AllocConsole() { return failed_with(ERROR_ACCESS_DENIED); }
-BOOL FreeConsole() { return failed_with(ERROR_NOT_SUPPORTED); }
-BOOL AttachConsole(DWORD) { return failed_with(ERROR_ACCESS_DENIED); }
+BOOL AllocConsole() { return failed(ERROR_ACCESS_DENIED); }
+BOOL FreeConsole() { return failed(ERROR_NOT_SUPPORTED); }
+BOOL AttachConsole(DWORD) { return failed(ERROR_ACCESS_DENIED); }
 BOOL VerifyConsoleIoHandle(HANDLE handle) {
   auto file = console_of(handle);
   return file ? TRUE : failed(file.error());
@@ -204,7 +204,7 @@ bool is_command() { return !services().process.options().child_command.empty(); 
 /// Ctrl-C is SIGINT. NULL, TRUE ignores it, and so do children started then, on both systems.
 BOOL ignore_ctrl_c(bool ignore) {
   // In a library the signal's disposition is the host program's own affair.
-  if (!is_command()) return failed_with(ERROR_NOT_SUPPORTED);
+  if (!is_command()) return failed(ERROR_NOT_SUPPORTED);
   signal(SIGINT, ignore ? SIG_IGN : SIG_DFL);
   if (!ignore && !console().handlers().empty()) deliver_ctrl_events();
   return TRUE;
@@ -212,7 +212,7 @@ BOOL ignore_ctrl_c(bool ignore) {
 
 BOOL SetConsoleCtrlHandler(LPVOID handler, BOOL add) {
   if (handler == nullptr) return ignore_ctrl_c(add != FALSE);
-  if (add == FALSE) return console().remove_handler(handler) ? TRUE : failed_with(ERROR_INVALID_PARAMETER);
+  if (add == FALSE) return console().remove_handler(handler) ? TRUE : failed(ERROR_INVALID_PARAMETER);
   console().add_handler(handler);
   // In a library Ctrl-C is the host program's own affair.
   if (is_command()) deliver_ctrl_events();
@@ -221,8 +221,8 @@ BOOL SetConsoleCtrlHandler(LPVOID handler, BOOL add) {
 
 /// Sends Ctrl-C to ourselves: there is no process group that is Windows' alone.
 BOOL GenerateConsoleCtrlEvent(DWORD event, DWORD group) {
-  if (event > CTRL_BREAK_EVENT) return failed_with(ERROR_INVALID_PARAMETER);
-  if (group != 0 || !is_command()) return failed_with(ERROR_NOT_SUPPORTED);
+  if (event > CTRL_BREAK_EVENT) return failed(ERROR_INVALID_PARAMETER);
+  if (group != 0 || !is_command()) return failed(ERROR_NOT_SUPPORTED);
   raise(event == CTRL_C_EVENT ? SIGINT : SIGQUIT);
   return TRUE;
 }

@@ -99,13 +99,13 @@ Formatted time_text(const nls::Locale* locale, DWORD flags, const SYSTEMTIME* ti
 }
 
 int answer(const Formatted& text, LPWSTR out, int room) {
-  if (room < 0 || (room != 0 && out == nullptr)) return fail_with(ERROR_INVALID_PARAMETER);
-  return text ? deliver(*text, out, room) : fail_with(text.error());
+  if (room < 0 || (room != 0 && out == nullptr)) return failed(ERROR_INVALID_PARAMETER);
+  return text ? deliver(*text, out, room) : failed(text.error());
 }
 
 int answer(const Formatted& text, LPSTR out, int room) {
-  if (room < 0 || (room != 0 && out == nullptr)) return fail_with(ERROR_INVALID_PARAMETER);
-  return text ? deliver(nls::to_utf8(*text), out, room) : fail_with(text.error());
+  if (room < 0 || (room != 0 && out == nullptr)) return failed(ERROR_INVALID_PARAMETER);
+  return text ? deliver(nls::to_utf8(*text), out, room) : failed(text.error());
 }
 
 /// An A function's picture as a W function's.

@@ -27,7 +27,7 @@ BOBBIN_MS_ABI BOOL IsDebuggerPresent() { return current_teb()->ProcessEnvironmen
 
 /// Only a guest that forged the flag in its PEB sees one; nothing can attach to another process either.
 BOOL CheckRemoteDebuggerPresent(HANDLE process, BOOL* present) {
-  if (process == nullptr || present == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (process == nullptr || present == nullptr) return failed(ERROR_INVALID_PARAMETER);
   *present = FALSE;
   return TRUE;
 }

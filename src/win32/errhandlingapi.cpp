@@ -54,7 +54,7 @@ UINT SetErrorMode(UINT mode) {
 DWORD GetThreadErrorMode() { return current_teb()->HardErrorMode; }
 
 BOOL SetThreadErrorMode(DWORD mode, DWORD* before) {
-  if (mode & ~kThreadModes) return fail_with(ERROR_INVALID_PARAMETER);
+  if (mode & ~kThreadModes) return failed(ERROR_INVALID_PARAMETER);
   if (before != nullptr) *before = GetThreadErrorMode();
   current_teb()->HardErrorMode = mode;
   return TRUE;

@@ -35,17 +35,14 @@ BOBBIN_MS_ABI void* FlsGetValue2(DWORD index) {
 
 BOBBIN_MS_ABI void* FlsGetValue(DWORD index) {
   const FlsBlock* const block = current_block();
-  if (!in_range(index) || block == nullptr) {
-    set_last_error(ERROR_INVALID_PARAMETER);
-    return nullptr;
-  }
+  if (!in_range(index) || block == nullptr) return failed(ERROR_INVALID_PARAMETER, nullptr);
   set_last_error(ERROR_SUCCESS);
   void** const at = cell(*block, index);
   return at == nullptr ? nullptr : *at;
 }
 
 BOOL set_value_slowly(DWORD index, void* value) {
-  if (!in_range(index)) return set_last_error(ERROR_INVALID_PARAMETER), FALSE;
+  if (!in_range(index)) return failed(ERROR_INVALID_PARAMETER);
   if (auto set = services().tls.fls().set(*current_teb(), index, value); !set) return failed(set.error());
   return TRUE;
 }
@@ -68,8 +65,7 @@ DWORD FlsAlloc(void* destructor) {
 
 BOOL FlsFree(DWORD index) {
   if (services().tls.fls().free(index)) return TRUE;
-  set_last_error(ERROR_INVALID_PARAMETER);
-  return FALSE;
+  return failed(ERROR_INVALID_PARAMETER);
 }
 
 BOBBIN_MS_ABI BOOL IsThreadAFiber() { return (current_teb()->SameTebFlags & TEB_HAS_FIBER_DATA) != 0; }

@@ -22,16 +22,16 @@ HANDLE create_file(std::u16string_view path, DWORD access, DWORD share, const SE
                    DWORD disposition, DWORD flags) {
   auto opened = services().files.open(path, {access, share, disposition, flags});
   if (!opened) {
-    failed_handle(opened.error());
+    failed(opened.error(), INVALID_HANDLE_VALUE);
     if (opened.error().status == STATUS_OBJECT_NAME_COLLISION) set_last_error(ERROR_FILE_EXISTS);
     return INVALID_HANDLE_VALUE;
   }
   const bool existed = opened->existed && (disposition == CREATE_ALWAYS || disposition == OPEN_ALWAYS);
   const bool inheritable = security != nullptr && security->bInheritHandle != FALSE;
   auto handle = services().handles.insert(std::move(opened->file), inheritable);
-  if (!handle) return failed_handle(handle.error());
+  if (!handle) return failed(handle.error(), INVALID_HANDLE_VALUE);
   set_last_error(existed ? ERROR_ALREADY_EXISTS : ERROR_SUCCESS);
-  return as_handle(*handle);
+  return guest_handle(*handle);
 }
 
 HANDLE CreateFileW(LPCWSTR path, DWORD access, DWORD share, SECURITY_ATTRIBUTES* security, DWORD disposition,
@@ -57,7 +57,7 @@ void complete(OVERLAPPED* overlapped, std::uint32_t status, std::size_t count) {
   overlapped->InternalHigh = count;
   if (overlapped->hEvent == nullptr) return;
   // The low bit says: no completion port.
-  const sync::Handle event = handle_number(overlapped->hEvent) & ~sync::Handle{1};
+  const sync::Handle event = handle_value(overlapped->hEvent) & ~sync::Handle{1};
   auto object = services().handles.get<sync::Event>(event, sync::Kind::event);
   if (object) (*object)->set();
 }
@@ -76,8 +76,7 @@ BOOL ReadFile(HANDLE handle, LPVOID buffer, DWORD size, DWORD* count, OVERLAPPED
   const bool at_end =
       *got == 0 && size != 0 && overlapped != nullptr && (*file)->file_kind() == io::FileKind::disk;
   complete(overlapped, at_end ? STATUS_END_OF_FILE : STATUS_SUCCESS, *got);
-  return at_end ? failed_with(ERROR_HANDLE_EOF)
-                : TRUE;  // without OVERLAPPED, the end is success and no bytes
+  return at_end ? failed(ERROR_HANDLE_EOF) : TRUE;  // without OVERLAPPED, the end is success and no bytes
 }
 
 BOOL WriteFile(HANDLE handle, LPCVOID buffer, DWORD size, DWORD* count, OVERLAPPED* overlapped) {
@@ -99,7 +98,7 @@ BOOL FlushFileBuffers(HANDLE handle) {
 
 DWORD GetFileType(HANDLE handle) {
   auto file = file_of(handle);
-  if (!file) return static_cast<DWORD>(failed(file.error()));
+  if (!file) return failed<DWORD>(file.error());
   set_last_error(ERROR_SUCCESS);
   switch ((*file)->file_kind()) {
     case io::FileKind::disk:
@@ -137,7 +136,7 @@ DWORD SetFilePointer(HANDLE handle, LONG low, LONG* high, DWORD origin) {
 BOOL GetFileSizeEx(HANDLE handle, LARGE_INTEGER* size) {
   auto file = file_of(handle);
   if (!file) return failed(file.error());
-  if ((*file)->file_kind() != io::FileKind::disk) return failed_with(ERROR_INVALID_FUNCTION);
+  if ((*file)->file_kind() != io::FileKind::disk) return failed(ERROR_INVALID_FUNCTION);
   const auto info = (*file)->info();
   if (!info) return failed(info.error());
   size->QuadPart = static_cast<LONGLONG>(info->size);
@@ -165,7 +164,7 @@ BOOL LockFileEx(HANDLE handle, DWORD flags, DWORD, DWORD low, DWORD high, OVERLA
   constexpr DWORD kExclusive = 2;
   auto file = file_of(handle);
   if (!file) return failed(file.error());
-  if (overlapped == nullptr) return failed_with(ERROR_INVALID_PARAMETER);
+  if (overlapped == nullptr) return failed(ERROR_INVALID_PARAMETER);
   const auto locked =
       (*file)->lock(*offset_of(overlapped), std::uint64_t{high} << 32 | low, (flags & kExclusive) != 0,
                     (flags & kFailImmediately) != 0, thread::current_waiter());
@@ -187,7 +186,7 @@ BOOL UnlockFile(HANDLE handle, DWORD offset, DWORD offset_high, DWORD low, DWORD
 }
 
 BOOL UnlockFileEx(HANDLE handle, DWORD, DWORD low, DWORD high, OVERLAPPED* overlapped) {
-  if (overlapped == nullptr) return failed_with(ERROR_INVALID_PARAMETER);
+  if (overlapped == nullptr) return failed(ERROR_INVALID_PARAMETER);
   return UnlockFile(handle, overlapped->Offset, overlapped->OffsetHigh, low, high);
 }
 
@@ -216,7 +215,7 @@ BOOL SetFileTime(HANDLE handle, const FILETIME* creation, const FILETIME* access
   auto file = file_of(handle);
   if (!file) return failed(file.error());
   const io::NewTimes times{.access = time_to_set(access), .write = time_to_set(write)};
-  if (time_to_set(creation) && !times.access && !times.write) return failed_with(ERROR_NOT_SUPPORTED);
+  if (time_to_set(creation) && !times.access && !times.write) return failed(ERROR_NOT_SUPPORTED);
   return done((*file)->set_times(times));
 }
 
@@ -267,12 +266,12 @@ std::optional<std::u16string> final_path(HANDLE handle, DWORD flags) {
 
 DWORD GetFinalPathNameByHandleW(HANDLE handle, LPWSTR buffer, DWORD size, DWORD flags) {
   const auto path = final_path(handle, flags);
-  return path ? copy_out(*path, buffer, size) : 0;
+  return path ? deliver_terminated(*path, buffer, size) : 0;
 }
 
 DWORD GetFinalPathNameByHandleA(HANDLE handle, LPSTR buffer, DWORD size, DWORD flags) {
   const auto path = final_path(handle, flags);
-  return path ? copy_out(narrow(*path), buffer, size) : 0;
+  return path ? deliver_terminated(narrow(*path), buffer, size) : 0;
 }
 
 /// About a path; devices answer as Windows' do.
@@ -292,7 +291,7 @@ DWORD GetFileAttributesW(LPCWSTR path) {
 DWORD GetFileAttributesA(LPCSTR path) { return GetFileAttributesW(wide(path).c_str()); }
 
 BOOL GetFileAttributesExW(LPCWSTR path, DWORD level, LPVOID out) {
-  if (level != 0) return failed_with(ERROR_INVALID_PARAMETER);  // GetFileExInfoStandard
+  if (level != 0) return failed(ERROR_INVALID_PARAMETER);  // GetFileExInfoStandard
   const auto info = info_of_path(view(path));
   if (!info) return failed(info.error());
   fill_common(*static_cast<WIN32_FILE_ATTRIBUTE_DATA*>(out), *info);
@@ -329,9 +328,9 @@ void fill_find_data(FindData<Char>& data, const io::Found& found) {
   fill_common(data, found.info);
   data.dwReserved0 = found.info.reparse_tag;
   if constexpr (sizeof(Char) == 1)
-    copy_out(narrow(found.name), data.cFileName, MAX_PATH);
+    deliver_terminated(narrow(found.name), data.cFileName, MAX_PATH);
   else
-    copy_out(found.name, data.cFileName, MAX_PATH);
+    deliver_terminated(found.name, data.cFileName, MAX_PATH);
 }
 
 template <class Char>
@@ -346,18 +345,13 @@ template <class Char>
 HANDLE find_first(std::u16string_view pattern, DWORD level, FindData<Char>* data, DWORD search_operation) {
   constexpr DWORD kFindExInfoBasic = 1;
   constexpr DWORD kSearchLimitToDirectories = 1;
-  if (level > kFindExInfoBasic || search_operation > kSearchLimitToDirectories) {
-    set_last_error(ERROR_INVALID_PARAMETER);
-    return INVALID_HANDLE_VALUE;
-  }
+  if (level > kFindExInfoBasic || search_operation > kSearchLimitToDirectories)
+    return failed(ERROR_INVALID_PARAMETER, INVALID_HANDLE_VALUE);
   auto search = services().files.search(pattern, search_operation == kSearchLimitToDirectories);
-  if (!search) return failed_handle(search.error());
-  if (find_next(**search, data) == FALSE) {
-    set_last_error(ERROR_FILE_NOT_FOUND);
-    return INVALID_HANDLE_VALUE;
-  }
+  if (!search) return failed(search.error(), INVALID_HANDLE_VALUE);
+  if (find_next(**search, data) == FALSE) return failed(ERROR_FILE_NOT_FOUND, INVALID_HANDLE_VALUE);
   auto handle = services().handles.insert(std::move(*search));
-  return handle ? as_handle(*handle) : failed_handle(handle.error());
+  return handle ? guest_handle(*handle) : failed(handle.error(), INVALID_HANDLE_VALUE);
 }
 
 HANDLE FindFirstFileExW(LPCWSTR pattern, DWORD level, LPVOID data, DWORD operation, LPVOID, DWORD) {
@@ -375,7 +369,7 @@ HANDLE FindFirstFileA(LPCSTR pattern, WIN32_FIND_DATAA* data) {
 
 /// The search behind a handle (those of volumes are of the same kind).
 sync::Ref<io::Search> search_of(HANDLE handle) {
-  auto object = services().handles.get(handle_number(handle));
+  auto object = services().handles.get(handle_value(handle));
   auto* search = object ? dynamic_cast<io::Search*>(object->get()) : nullptr;
   if (search == nullptr) set_last_error(ERROR_INVALID_HANDLE);
   return sync::Ref<io::Search>(search);
@@ -390,7 +384,7 @@ BOOL FindNextFileW(HANDLE handle, WIN32_FIND_DATAW* data) { return find_next_by_
 BOOL FindNextFileA(HANDLE handle, WIN32_FIND_DATAA* data) { return find_next_by_handle(handle, data); }
 
 BOOL FindClose(HANDLE handle) {
-  return search_of(handle) ? done(services().handles.close(handle_number(handle))) : FALSE;
+  return search_of(handle) ? done(services().handles.close(handle_value(handle))) : FALSE;
 }
 
 /// Where the file name begins in an answer that fitted; NULL if the path ends in a separator.
@@ -404,38 +398,38 @@ void point_at_name(Char* buffer, DWORD length, Char** file_part) {
 
 DWORD GetFullPathNameW(LPCWSTR path, DWORD size, LPWSTR buffer, LPWSTR* file_part) {
   const auto full = io::full_path(view(path), services().files.directories());
-  if (!full) return static_cast<DWORD>(failed(full.error()));
-  const DWORD length = copy_out(*full, buffer, size);
+  if (!full) return failed<DWORD>(full.error());
+  const DWORD length = deliver_terminated(*full, buffer, size);
   if (length < size) point_at_name(buffer, length, file_part);
   return length;
 }
 
 DWORD GetFullPathNameA(LPCSTR path, DWORD size, LPSTR buffer, LPSTR* file_part) {
   const auto full = io::full_path(wide(path), services().files.directories());
-  if (!full) return static_cast<DWORD>(failed(full.error()));
-  const DWORD length = copy_out(narrow(*full), buffer, size);
+  if (!full) return failed<DWORD>(full.error());
+  const DWORD length = deliver_terminated(narrow(*full), buffer, size);
   if (length < size) point_at_name(buffer, length, file_part);
   return length;
 }
 
 DWORD GetLongPathNameW(LPCWSTR path, LPWSTR buffer, DWORD size) {
   const auto real = services().files.long_path(view(path));
-  return real ? copy_out(*real, buffer, size) : static_cast<DWORD>(failed(real.error()));
+  return real ? deliver_terminated(*real, buffer, size) : failed<DWORD>(real.error());
 }
 DWORD GetLongPathNameA(LPCSTR path, LPSTR buffer, DWORD size) {
   const auto real = services().files.long_path(wide(path));
-  return real ? copy_out(narrow(*real), buffer, size) : static_cast<DWORD>(failed(real.error()));
+  return real ? deliver_terminated(narrow(*real), buffer, size) : failed<DWORD>(real.error());
 }
 
 // No file here has a second, short name, as on a Windows volume that makes none: the answer is the path
 // itself.
 DWORD GetShortPathNameW(LPCWSTR path, LPWSTR buffer, DWORD size) {
   const auto info = info_of_path(view(path));
-  return info ? copy_out(view(path), buffer, size) : static_cast<DWORD>(failed(info.error()));
+  return info ? deliver_terminated(view(path), buffer, size) : failed<DWORD>(info.error());
 }
 DWORD GetShortPathNameA(LPCSTR path, LPSTR buffer, DWORD size) {
   const auto info = info_of_path(wide(path));
-  return info ? copy_out(std::string_view(path), buffer, size) : static_cast<DWORD>(failed(info.error()));
+  return info ? deliver_terminated(std::string_view(path), buffer, size) : failed<DWORD>(info.error());
 }
 
 /// TMP, TEMP, USERPROFILE, or the Windows folder: the first that is set; with its last backslash.
@@ -449,8 +443,10 @@ std::u16string temporary_folder() {
   return folder.ends_with(u'\\') ? folder : folder + u'\\';
 }
 
-DWORD GetTempPathW(DWORD size, LPWSTR buffer) { return copy_out(temporary_folder(), buffer, size); }
-DWORD GetTempPathA(DWORD size, LPSTR buffer) { return copy_out(narrow(temporary_folder()), buffer, size); }
+DWORD GetTempPathW(DWORD size, LPWSTR buffer) { return deliver_terminated(temporary_folder(), buffer, size); }
+DWORD GetTempPathA(DWORD size, LPSTR buffer) {
+  return deliver_terminated(narrow(temporary_folder()), buffer, size);
+}
 // Differs for processes of the SYSTEM account only.
 DWORD GetTempPath2W(DWORD size, LPWSTR buffer) { return GetTempPathW(size, buffer); }
 DWORD GetTempPath2A(DWORD size, LPSTR buffer) { return GetTempPathA(size, buffer); }
@@ -472,7 +468,7 @@ UINT make_temporary(std::u16string_view folder, std::u16string_view prefix, UINT
                     std::u16string& name) {
   const auto info = services().files.info(folder);
   if (!info || (info->attributes & FILE_ATTRIBUTE_DIRECTORY) == 0) {
-    return static_cast<UINT>(failed_with(ERROR_DIRECTORY));
+    return failed<UINT>(ERROR_DIRECTORY);
   }
   name = temporary_name(folder, prefix, number);
   if ((number & 0xFFFF) != 0) return number & 0xFFFF;
@@ -483,24 +479,24 @@ UINT make_temporary(std::u16string_view folder, std::u16string_view prefix, UINT
     name = temporary_name(folder, prefix, candidate);
     const auto made = services().files.open(name, {GENERIC_READ, 0, CREATE_NEW, 0});
     if (made) return candidate;
-    if (made.error().status != STATUS_OBJECT_NAME_COLLISION) return static_cast<UINT>(failed(made.error()));
+    if (made.error().status != STATUS_OBJECT_NAME_COLLISION) return failed<UINT>(made.error());
   }
-  return static_cast<UINT>(failed_with(ERROR_FILE_EXISTS));
+  return failed<UINT>(ERROR_FILE_EXISTS);
 }
 
 // The caller's buffer has MAX_PATH characters, by contract.
 UINT GetTempFileNameW(LPCWSTR folder, LPCWSTR prefix, UINT number, LPWSTR buffer) {
   std::u16string name;
   const UINT used = make_temporary(view(folder), view(prefix), number, name);
-  if (used != 0 && copy_out(name, buffer, MAX_PATH) >= MAX_PATH)
-    return UINT(failed_with(ERROR_FILENAME_EXCED_RANGE));
+  if (used != 0 && deliver_terminated(name, buffer, MAX_PATH) >= MAX_PATH)
+    return failed<UINT>(ERROR_FILENAME_EXCED_RANGE);
   return used;
 }
 UINT GetTempFileNameA(LPCSTR folder, LPCSTR prefix, UINT number, LPSTR buffer) {
   std::u16string name;
   const UINT used = make_temporary(wide(folder), wide(prefix), number, name);
-  if (used != 0 && copy_out(narrow(name), buffer, MAX_PATH) >= MAX_PATH) {
-    return UINT(failed_with(ERROR_FILENAME_EXCED_RANGE));
+  if (used != 0 && deliver_terminated(narrow(name), buffer, MAX_PATH) >= MAX_PATH) {
+    return failed<UINT>(ERROR_FILENAME_EXCED_RANGE);
   }
   return used;
 }
@@ -520,10 +516,10 @@ std::basic_string<Char> drive_strings() {
   return list;
 }
 DWORD GetLogicalDriveStringsW(DWORD size, LPWSTR buffer) {
-  return copy_out(drive_strings<char16_t>(), buffer, size);
+  return deliver_terminated(drive_strings<char16_t>(), buffer, size);
 }
 DWORD GetLogicalDriveStringsA(DWORD size, LPSTR buffer) {
-  return copy_out(drive_strings<char>(), buffer, size);
+  return deliver_terminated(drive_strings<char>(), buffer, size);
 }
 
 /// The host folder of a path that a volume function was given; NULL means the current directory.
@@ -551,7 +547,7 @@ BOOL GetDiskFreeSpaceExW(LPCWSTR folder, ULARGE_INTEGER* to_caller, ULARGE_INTEG
   const auto where = volume_folder(folder);
   if (!where) return failed(where.error());
   struct statvfs about;
-  if (statvfs(where->host.c_str(), &about) != 0) return failed_with(ERROR_PATH_NOT_FOUND);
+  if (statvfs(where->host.c_str(), &about) != 0) return failed(ERROR_PATH_NOT_FOUND);
   if (to_caller != nullptr) to_caller->QuadPart = about.f_bavail * about.f_frsize;
   if (total != nullptr) total->QuadPart = about.f_blocks * about.f_frsize;
   if (free != nullptr) free->QuadPart = about.f_bfree * about.f_frsize;
@@ -567,7 +563,7 @@ BOOL GetDiskFreeSpaceW(LPCWSTR root, DWORD* sectors, DWORD* bytes, DWORD* free_c
   const auto where = volume_folder(root);
   if (!where) return failed(where.error());
   struct statvfs about;
-  if (statvfs(where->host.c_str(), &about) != 0) return failed_with(ERROR_PATH_NOT_FOUND);
+  if (statvfs(where->host.c_str(), &about) != 0) return failed(ERROR_PATH_NOT_FOUND);
   const auto capped = [](std::uint64_t n) {
     return static_cast<DWORD>(std::min<std::uint64_t>(n, UINT_MAX));
   };
@@ -591,7 +587,7 @@ bool volume_information(LPCWSTR root, DWORD* serial, DWORD* longest, DWORD* flag
   const auto where = services().files.locate(root == nullptr ? u"\\" : root);
   if (!where) return failed(where.error()) != 0;
   if (!where->is_root || (root != nullptr && !io::is_separator(view(root).back()))) {
-    return failed_with(ERROR_INVALID_NAME) != 0;
+    return failed(ERROR_INVALID_NAME) != 0;
   }
   const auto info = io::info_of(where->host);
   if (!info) return failed(info.error()) != 0;
@@ -606,8 +602,8 @@ BOOL volume_names(Char* label, DWORD label_size, Char* system, DWORD system_size
   static constexpr Char kName[] = {'N', 'T', 'F', 'S', 0};
   if (label != nullptr && label_size != 0) *label = 0;
   if (system == nullptr) return TRUE;
-  const DWORD length = copy_out(std::basic_string_view<Char>(kName), system, system_size);
-  return length < system_size ? TRUE : failed_with(ERROR_BAD_LENGTH);
+  const DWORD length = deliver_terminated(std::basic_string_view<Char>(kName), system, system_size);
+  return length < system_size ? TRUE : failed(ERROR_BAD_LENGTH);
 }
 
 BOOL GetVolumeInformationW(LPCWSTR root, LPWSTR label, DWORD label_size, DWORD* serial, DWORD* longest,
@@ -635,13 +631,13 @@ class VolumeSearch final : public sync::Object {
 BOOL next_volume(VolumeSearch& search, LPWSTR buffer, DWORD size) {
   const DWORD drives = GetLogicalDrives();
   while (search.next < 26 && (drives >> search.next & 1) == 0) ++search.next;
-  if (search.next == 26) return failed_with(ERROR_NO_MORE_FILES);
+  if (search.next == 26) return failed(ERROR_NO_MORE_FILES);
   std::u16string name = u"\\\\?\\Volume{b0bb1000-0000-0000-0000-0000000000";
   const int code = 'A' + search.next;  // the letter's code, in hexadecimal
   name += static_cast<char16_t>(u'0' + code / 16);
   name += u"0123456789abcdef"[code % 16];
   name += u"}\\";
-  if (copy_out(name, buffer, size) >= size) return failed_with(ERROR_FILENAME_EXCED_RANGE);
+  if (deliver_terminated(name, buffer, size) >= size) return failed(ERROR_FILENAME_EXCED_RANGE);
   ++search.next;
   return TRUE;
 }
@@ -650,12 +646,12 @@ HANDLE FindFirstVolumeW(LPWSTR buffer, DWORD size) {
   auto search = sync::Ref<VolumeSearch>::adopt(new VolumeSearch);
   if (next_volume(*search, buffer, size) == FALSE) return INVALID_HANDLE_VALUE;
   auto handle = services().handles.insert(std::move(search));
-  return handle ? as_handle(*handle) : failed_handle(handle.error());
+  return handle ? guest_handle(*handle) : failed(handle.error(), INVALID_HANDLE_VALUE);
 }
 
 /// The search behind a handle, if it is one of volumes.
 sync::Ref<VolumeSearch> volume_search(HANDLE handle) {
-  auto object = services().handles.get(handle_number(handle));
+  auto object = services().handles.get(handle_value(handle));
   auto* search = object ? dynamic_cast<VolumeSearch*>(object->get()) : nullptr;
   if (search == nullptr) set_last_error(ERROR_INVALID_HANDLE);
   return sync::Ref<VolumeSearch>(search);
@@ -667,7 +663,7 @@ BOOL FindNextVolumeW(HANDLE handle, LPWSTR buffer, DWORD size) {
 }
 
 BOOL FindVolumeClose(HANDLE handle) {
-  return volume_search(handle) ? done(services().handles.close(handle_number(handle))) : FALSE;
+  return volume_search(handle) ? done(services().handles.close(handle_value(handle))) : FALSE;
 }
 
 // ---- A or OEM: both code pages are UTF-8, so there is only the setting to remember

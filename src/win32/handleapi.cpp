@@ -77,7 +77,7 @@ BOOL GetHandleInformation(HANDLE handle, DWORD* flags) {
 
 BOOL SetHandleInformation(HANDLE handle, DWORD mask, DWORD flags) {
   if ((mask & ~(HANDLE_FLAG_INHERIT | HANDLE_FLAG_PROTECT_FROM_CLOSE)) != 0) {
-    return set_last_error(ERROR_INVALID_PARAMETER), FALSE;
+    return failed(ERROR_INVALID_PARAMETER);
   }
   sync::HandleTable& handles = services().handles;
   Result<void> done;
@@ -96,7 +96,7 @@ BOOL CompareObjectHandles(HANDLE one, HANDLE other) {
   auto second = object_of(other);
   if (!second) return failed(second.error());
   if (first->get() == second->get()) return TRUE;
-  return set_last_error(ERROR_NOT_SAME_OBJECT), FALSE;
+  return failed(ERROR_NOT_SAME_OBJECT);
 }
 
 const Export kExports[] = {

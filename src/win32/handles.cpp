@@ -22,8 +22,7 @@ Ref<Object> current_process() {
 
 HANDLE give(Result<sync::Handle> handle) {
   if (handle) return guest_handle(*handle);
-  failed(handle.error());
-  return nullptr;
+  return failed(handle.error(), nullptr);
 }
 
 }  // namespace
@@ -53,7 +52,7 @@ HANDLE new_named_handle(Ref<Object> object, const char16_t* name, const SECURITY
   bool existed = false;
   if (name != nullptr && *name != 0) {
     auto entry = services().handles.names().claim(name, std::move(object));
-    if (!entry) return failed(entry.error()), nullptr;
+    if (!entry) return failed(entry.error(), nullptr);
     existed = entry->existed;
     object = std::move(entry->object);
   }
@@ -63,9 +62,9 @@ HANDLE new_named_handle(Ref<Object> object, const char16_t* name, const SECURITY
 }
 
 HANDLE open_named(const char16_t* name, sync::Kind kind, bool inheritable) {
-  if (name == nullptr) return set_last_error(ERROR_INVALID_PARAMETER), nullptr;
+  if (name == nullptr) return failed(ERROR_INVALID_PARAMETER, nullptr);
   auto object = services().handles.names().find(name, kind);
-  if (!object) return failed(object.error()), nullptr;
+  if (!object) return failed(object.error(), nullptr);
   return give(services().handles.insert(std::move(*object), inheritable));
 }
 

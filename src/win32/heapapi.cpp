@@ -29,12 +29,6 @@ memory::HeapRequest request_of(DWORD flags) {
   return {.zeroed = (flags & HEAP_ZERO_MEMORY) != 0, .in_place = (flags & HEAP_REALLOC_IN_PLACE_ONLY) != 0};
 }
 
-template <class T>
-T refused(DWORD error, T answer) {
-  set_last_error(error);
-  return answer;
-}
-
 // ---- blocks ----------------------------------------------------------------------------------------------
 
 /// HEAP_GENERATE_EXCEPTIONS asks for an exception where this answers NULL; raising comes with seh/.
@@ -42,7 +36,7 @@ LPVOID HeapAlloc(HANDLE handle, DWORD flags, SIZE_T size) {
   Heap* heap = heap_of(handle);
   if (heap == nullptr) return nullptr;
   void* block = heap->allocate(size, request_of(flags));
-  return block != nullptr ? block : refused(ERROR_NOT_ENOUGH_MEMORY, block);
+  return block != nullptr ? block : failed(ERROR_NOT_ENOUGH_MEMORY, block);
 }
 
 LPVOID HeapReAlloc(HANDLE handle, DWORD flags, LPVOID block, SIZE_T size) {
@@ -50,21 +44,21 @@ LPVOID HeapReAlloc(HANDLE handle, DWORD flags, LPVOID block, SIZE_T size) {
   if (heap == nullptr) return nullptr;
   void* moved = heap->reallocate(block, size, request_of(flags));
   if (moved != nullptr) return moved;
-  return refused(heap->size(block) ? ERROR_NOT_ENOUGH_MEMORY : ERROR_INVALID_PARAMETER, moved);
+  return failed(heap->size(block) ? ERROR_NOT_ENOUGH_MEMORY : ERROR_INVALID_PARAMETER, moved);
 }
 
 BOOL HeapFree(HANDLE handle, DWORD, LPVOID block) {
   if (block == nullptr) return TRUE;
   Heap* heap = heap_of(handle);
   if (heap == nullptr) return FALSE;
-  return heap->free(block) ? TRUE : refused(ERROR_INVALID_PARAMETER, FALSE);
+  return heap->free(block) ? TRUE : failed(ERROR_INVALID_PARAMETER);
 }
 
 SIZE_T HeapSize(HANDLE handle, DWORD, LPCVOID block) {
   const Heap* heap = heap_of(handle);
   if (heap == nullptr) return kNoSize;
   const auto size = heap->size(block);
-  return size ? *size : refused(ERROR_INVALID_PARAMETER, kNoSize);
+  return size ? *size : failed(ERROR_INVALID_PARAMETER, kNoSize);
 }
 
 PVOID RtlAllocateHeap(HANDLE heap, ULONG flags, SIZE_T size) { return HeapAlloc(heap, flags, size); }
@@ -78,10 +72,10 @@ SIZE_T RtlSizeHeap(HANDLE heap, ULONG flags, LPCVOID block) { return HeapSize(he
 
 HANDLE HeapCreate(DWORD flags, SIZE_T initial, SIZE_T maximum) {
   constexpr DWORD kKnown = HEAP_NO_SERIALIZE | HEAP_GENERATE_EXCEPTIONS | HEAP_CREATE_ENABLE_EXECUTE;
-  if ((flags & ~kKnown) != 0) return refused(ERROR_INVALID_PARAMETER, HANDLE{});
-  if ((flags & HEAP_CREATE_ENABLE_EXECUTE) != 0) return refused(ERROR_NOT_SUPPORTED, HANDLE{});
+  if ((flags & ~kKnown) != 0) return failed(ERROR_INVALID_PARAMETER, nullptr);
+  if ((flags & HEAP_CREATE_ENABLE_EXECUTE) != 0) return failed(ERROR_NOT_SUPPORTED, nullptr);
   auto heap = services().heaps.create(flags, maximum == 0 ? 0 : std::max(initial, maximum));
-  if (!heap) return refused(win32_error(heap.error().status), HANDLE{});
+  if (!heap) return failed(win32_error(heap.error().status), HANDLE{});
   return *heap;
 }
 
@@ -135,7 +129,7 @@ BOOL HeapWalk(HANDLE handle, PROCESS_HEAP_ENTRY* entry) {
   const Heap* heap = heap_of(handle);
   if (heap == nullptr) return FALSE;
   const auto block = heap->next(entry->lpData);
-  if (!block) return refused(ERROR_NO_MORE_ITEMS, FALSE);
+  if (!block) return failed(ERROR_NO_MORE_ITEMS);
   *entry = {.lpData = block->data,
             .cbData = static_cast<DWORD>(std::min<SIZE_T>(block->size, ~DWORD{0})),
             .cbOverhead = 0,
@@ -155,7 +149,7 @@ BOOL HeapLock(HANDLE handle) {
 BOOL HeapUnlock(HANDLE handle) {
   Heap* heap = heap_of(handle);
   if (heap == nullptr) return FALSE;
-  return heap->unlock() ? TRUE : refused(ERROR_NOT_OWNER, FALSE);
+  return heap->unlock() ? TRUE : failed(ERROR_NOT_OWNER);
 }
 
 /// Free memory is the host's to join; the largest free block of the heap itself is none: 0 with no error.
@@ -182,17 +176,17 @@ BOOL HeapQueryInformation(HANDLE handle, HEAP_INFORMATION_CLASS what, PVOID valu
                           SIZE_T* needed) {
   const Heap* heap = heap_of(handle);
   if (heap == nullptr) return FALSE;
-  if (what != HeapCompatibilityInformation) return refused(ERROR_INVALID_PARAMETER, FALSE);
+  if (what != HeapCompatibilityInformation) return failed(ERROR_INVALID_PARAMETER);
   if (needed != nullptr) *needed = sizeof(ULONG);
-  if (size < sizeof(ULONG)) return refused(ERROR_INSUFFICIENT_BUFFER, FALSE);
+  if (size < sizeof(ULONG)) return failed(ERROR_INSUFFICIENT_BUFFER);
   *static_cast<ULONG*>(value) = compatibility(*heap);
   return TRUE;
 }
 
 BOOL set_compatibility(const Heap& heap, const void* value, SIZE_T size) {
-  if (size < sizeof(ULONG)) return refused(ERROR_INSUFFICIENT_BUFFER, FALSE);
+  if (size < sizeof(ULONG)) return failed(ERROR_INSUFFICIENT_BUFFER);
   // What a heap is cannot be changed; asking for what it is already is fine.
-  return *static_cast<const ULONG*>(value) == compatibility(heap) ? TRUE : refused(ERROR_GEN_FAILURE, FALSE);
+  return *static_cast<const ULONG*>(value) == compatibility(heap) ? TRUE : failed(ERROR_GEN_FAILURE);
 }
 
 BOOL HeapSetInformation(HANDLE handle, HEAP_INFORMATION_CLASS what, PVOID value, SIZE_T size) {
@@ -201,7 +195,7 @@ BOOL HeapSetInformation(HANDLE handle, HEAP_INFORMATION_CLASS what, PVOID value,
   const Heap* heap = heap_of(handle);
   if (heap == nullptr) return FALSE;
   if (what == HeapCompatibilityInformation) return set_compatibility(*heap, value, size);
-  return refused(ERROR_INVALID_PARAMETER, FALSE);
+  return failed(ERROR_INVALID_PARAMETER);
 }
 
 const Export kExports[] = {

@@ -48,8 +48,7 @@ NTSTATUS status(const Result<T>& result) {
 /// FALSE, and last error, for a failed status.
 BOOL succeeded(NTSTATUS value) {
   if (value >= 0) return TRUE;
-  set_last_error(win32_error(static_cast<std::uint32_t>(value)));
-  return FALSE;
+  return failed(win32_error(static_cast<std::uint32_t>(value)));
 }
 
 bool is_this_process(HANDLE process) { return process == reinterpret_cast<HANDLE>(~std::uintptr_t{0}); }

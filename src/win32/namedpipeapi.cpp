@@ -27,8 +27,8 @@ BOOL CreatePipe(HANDLE* read, HANDLE* write, SECURITY_ATTRIBUTES* security, DWOR
     (void)services().handles.close(*reader);
     return failed(writer.error());
   }
-  *read = as_handle(*reader);
-  *write = as_handle(*writer);
+  *read = guest_handle(*reader);
+  *write = guest_handle(*writer);
   return TRUE;
 }
 
@@ -50,8 +50,8 @@ BOOL PeekNamedPipe(HANDLE handle, LPVOID buffer, DWORD size, DWORD* count, DWORD
 BOOL SetNamedPipeHandleState(HANDLE handle, DWORD* mode, DWORD* maximum_count, DWORD* timeout) {
   auto pipe = pipe_of(handle);
   if (!pipe) return failed(pipe.error());
-  if (mode != nullptr && *mode != 0) return failed_with(ERROR_NOT_SUPPORTED);
-  return maximum_count == nullptr && timeout == nullptr ? TRUE : failed_with(ERROR_INVALID_PARAMETER);
+  if (mode != nullptr && *mode != 0) return failed(ERROR_NOT_SUPPORTED);
+  return maximum_count == nullptr && timeout == nullptr ? TRUE : failed(ERROR_INVALID_PARAMETER);
 }
 
 const Export kExports[] = {

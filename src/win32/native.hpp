@@ -49,11 +49,19 @@ using Export = loader::NativeExport;
 
 inline void set_last_error(std::uint32_t code) { abi::current_teb()->LastErrorValue = code; }
 
-/// Sets last error from an internal failure; `return failed(x.error());` gives a FALSE, NULL or 0.
-inline int failed(const Error& error) {
-  set_last_error(abi::win32_error(error.status));
-  return 0;
+/// Sets last error, from a Win32 number or from an internal failure; `return failed(x.error());` gives a
+/// FALSE or 0, `return failed(ERROR_X, answer);` what else stands for failure.
+template <class T = int>
+T failed(std::uint32_t code, T answer = {}) {
+  set_last_error(code);
+  return answer;
 }
+template <class T = int>
+T failed(const Error& error, T answer = {}) {
+  return failed(abi::win32_error(error.status), answer);
+}
+/// TRUE, or FALSE and last error.
+inline abi::BOOL done(const Result<void>& result) { return result ? abi::TRUE : failed(result.error()); }
 
 /// Says on stderr, once per name, that a PARTIAL native was called.
 void report_partial(const char* name, const char* what_is_missing);

@@ -66,7 +66,7 @@ Result<sync::Ref<process::ProcessObject>> process_of(HANDLE handle) {
   if (handle == INVALID_HANDLE_VALUE) {
     return sync::Ref<process::ProcessObject>::adopt(new process::ProcessObject(GetCurrentProcessId()));
   }
-  return services().handles.get<process::ProcessObject>(handle_number(handle), sync::Kind::process);
+  return services().handles.get<process::ProcessObject>(handle_value(handle), sync::Kind::process);
 }
 
 bool is_self(const process::ProcessObject& process) { return process.id() == GetCurrentProcessId(); }
@@ -91,7 +91,7 @@ BOOL TerminateProcess(HANDLE handle, UINT code) {
 
 DWORD GetProcessId(HANDLE handle) {
   auto process = process_of(handle);
-  return process ? (*process)->id() : static_cast<DWORD>(failed(process.error()));
+  return process ? (*process)->id() : failed<DWORD>(process.error());
 }
 
 // Ourselves and our children: any other process is not ours to wait for, and most are not Windows'.
@@ -99,14 +99,12 @@ HANDLE OpenProcess(DWORD, BOOL inheritable, DWORD id) {
   auto process = id == GetCurrentProcessId()
                      ? sync::Ref<process::ProcessObject>::adopt(new process::ProcessObject(id))
                      : services().process.children().find(id);
-  if (!process) {
-    set_last_error(kill(static_cast<pid_t>(id), 0) == 0 ? ERROR_ACCESS_DENIED : ERROR_INVALID_PARAMETER);
-    return nullptr;
-  }
+  if (!process)
+    return failed(kill(static_cast<pid_t>(id), 0) == 0 ? ERROR_ACCESS_DENIED : ERROR_INVALID_PARAMETER,
+                  nullptr);
   auto handle = services().handles.insert(std::move(process), inheritable != FALSE);
-  if (handle) return as_handle(*handle);
-  failed(handle.error());
-  return nullptr;
+  if (handle) return guest_handle(*handle);
+  return failed(handle.error(), nullptr);
 }
 
 // ---- facts about ourselves -------------------------------------------------------------------------------
@@ -115,7 +113,7 @@ HANDLE OpenProcess(DWORD, BOOL inheritable, DWORD id) {
 bool only_self(HANDLE handle) {
   auto process = process_of(handle);
   if (!process) return failed(process.error()) != 0;
-  return is_self(**process) || failed_with(ERROR_NOT_SUPPORTED) != 0;
+  return is_self(**process) || failed(ERROR_NOT_SUPPORTED) != 0;
 }
 
 std::uint64_t in_file_time_units(const timeval& time) {
@@ -147,7 +145,7 @@ DWORD_PTR mask_of(const cpu_set_t& set) {
 BOOL GetProcessAffinityMask(HANDLE handle, DWORD_PTR* process, DWORD_PTR* system) {
   if (!only_self(handle)) return FALSE;
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return failed_with(ERROR_GEN_FAILURE);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return failed(ERROR_GEN_FAILURE);
   const long online = sysconf(_SC_NPROCESSORS_ONLN);
   *process = mask_of(set);
   *system = *process | (online >= 64 ? ~DWORD_PTR{0} : (DWORD_PTR{1} << online) - 1);
@@ -163,10 +161,10 @@ BOOL SetProcessAffinityMask(HANDLE handle, DWORD_PTR mask) {
     if ((mask >> i & 1) != 0) CPU_SET(i, &set);
   }
   const std::unique_ptr<DIR, int (*)(DIR*)> tasks(opendir("/proc/self/task"), closedir);
-  if (!tasks) return failed_with(ERROR_GEN_FAILURE);
+  if (!tasks) return failed(ERROR_GEN_FAILURE);
   while (const dirent* task = readdir(tasks.get())) {
     const int id = std::atoi(task->d_name);
-    if (id != 0 && sched_setaffinity(id, sizeof set, &set) != 0) return failed_with(ERROR_INVALID_PARAMETER);
+    if (id != 0 && sched_setaffinity(id, sizeof set, &set) != 0) return failed(ERROR_INVALID_PARAMETER);
   }
   return TRUE;
 }
@@ -193,9 +191,9 @@ BOOL SetPriorityClass(HANDLE handle, DWORD wanted) {
   if (!only_self(handle)) return FALSE;
   for (const auto& [windows, value] : kPriorities) {
     if (windows != wanted) continue;
-    return setpriority(PRIO_PROCESS, 0, value) == 0 ? TRUE : failed_with(ERROR_ACCESS_DENIED);
+    return setpriority(PRIO_PROCESS, 0, value) == 0 ? TRUE : failed(ERROR_ACCESS_DENIED);
   }
-  return failed_with(ERROR_INVALID_PARAMETER);
+  return failed(ERROR_INVALID_PARAMETER);
 }
 
 BOOL GetProcessHandleCount(HANDLE handle, DWORD* count) {
@@ -214,9 +212,9 @@ BOOL IsWow64Process(HANDLE handle, BOOL* wow64) {
 template <class Char>
 BOOL image_name(HANDLE handle, const std::basic_string<Char>& path, DWORD flags, Char* buffer, DWORD* size) {
   if (!only_self(handle)) return FALSE;
-  if (flags != 0) return failed_with(ERROR_NOT_SUPPORTED);  // the kernel's own name of the file
-  const DWORD length = copy_out(path, buffer, *size);
-  if (length >= *size) return failed_with(ERROR_INSUFFICIENT_BUFFER);
+  if (flags != 0) return failed(ERROR_NOT_SUPPORTED);  // the kernel's own name of the file
+  const DWORD length = deliver_terminated(path, buffer, *size);
+  if (length >= *size) return failed(ERROR_INSUFFICIENT_BUFFER);
   *size = length;
   return TRUE;
 }
@@ -258,7 +256,7 @@ std::optional<std::u16string> child_environment(const void* block, bool is_wide)
 }
 
 BOOL start_child(const process::ChildRequest& request, DWORD flags, PROCESS_INFORMATION* out) {
-  if ((flags & CREATE_SUSPENDED) != 0) return failed_with(ERROR_NOT_SUPPORTED);
+  if ((flags & CREATE_SUSPENDED) != 0) return failed(ERROR_NOT_SUPPORTED);
   auto child = process::start_child(request, services().process, services().files);
   if (!child) return failed(child.error());
   const DWORD id = (*child)->id();
@@ -268,7 +266,7 @@ BOOL start_child(const process::ChildRequest& request, DWORD flags, PROCESS_INFO
     if (process) (void)services().handles.close(*process);
     return failed(thread.error());
   }
-  *out = {as_handle(*process), as_handle(*thread), id, id};
+  *out = {guest_handle(*process), guest_handle(*thread), id, id};
   return TRUE;
 }
 

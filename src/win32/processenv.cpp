@@ -26,13 +26,12 @@ HANDLE* standard_slot(DWORD which) {
 HANDLE GetStdHandle(DWORD which) {
   const HANDLE* slot = standard_slot(which);
   if (slot != nullptr) return *slot;
-  set_last_error(ERROR_INVALID_HANDLE);
-  return INVALID_HANDLE_VALUE;
+  return failed(ERROR_INVALID_HANDLE, INVALID_HANDLE_VALUE);
 }
 
 BOOL SetStdHandle(DWORD which, HANDLE handle) {
   HANDLE* slot = standard_slot(which);
-  if (slot == nullptr) return failed_with(ERROR_INVALID_HANDLE);
+  if (slot == nullptr) return failed(ERROR_INVALID_HANDLE);
   *slot = handle;
   return TRUE;
 }
@@ -62,9 +61,9 @@ BOOL FreeEnvironmentStringsA(LPSTR block) {
 
 template <class Char, class Value>
 DWORD answer_variable(const std::optional<Value>& value, Char* buffer, DWORD size) {
-  if (!value) return static_cast<DWORD>(failed_with(ERROR_ENVVAR_NOT_FOUND));
+  if (!value) return failed<DWORD>(ERROR_ENVVAR_NOT_FOUND);
   set_last_error(ERROR_SUCCESS);  // how callers tell an empty value from a missing one
-  return copy_out(*value, buffer, size);
+  return deliver_terminated(*value, buffer, size);
 }
 
 DWORD GetEnvironmentVariableW(LPCWSTR name, LPWSTR buffer, DWORD size) {
@@ -77,7 +76,7 @@ DWORD GetEnvironmentVariableA(LPCSTR name, LPSTR buffer, DWORD size) {
 }
 
 BOOL SetEnvironmentVariableW(LPCWSTR name, LPCWSTR value) {
-  if (name == nullptr) return failed_with(ERROR_INVALID_PARAMETER);
+  if (name == nullptr) return failed(ERROR_INVALID_PARAMETER);
   return done(
       environment().set(name, value == nullptr ? std::nullopt : std::optional<std::u16string_view>(value)));
 }
@@ -92,13 +91,13 @@ BOOL SetEnvironmentVariableA(LPCSTR name, LPCSTR value) {
 // Both count the NUL in their answer.
 DWORD ExpandEnvironmentStringsW(LPCWSTR text, LPWSTR buffer, DWORD size) {
   const std::u16string expanded = environment().expand(view(text));
-  copy_out(expanded, buffer, size);
+  deliver_terminated(expanded, buffer, size);
   return static_cast<DWORD>(expanded.size() + 1);
 }
 
 DWORD ExpandEnvironmentStringsA(LPCSTR text, LPSTR buffer, DWORD size) {
   const std::string expanded = narrow(environment().expand(wide(text)));
-  copy_out(expanded, buffer, size);
+  deliver_terminated(expanded, buffer, size);
   return static_cast<DWORD>(expanded.size() + 1);
 }
 
@@ -109,9 +108,11 @@ std::u16string current_directory() {
   return directory;
 }
 
-DWORD GetCurrentDirectoryW(DWORD size, LPWSTR buffer) { return copy_out(current_directory(), buffer, size); }
+DWORD GetCurrentDirectoryW(DWORD size, LPWSTR buffer) {
+  return deliver_terminated(current_directory(), buffer, size);
+}
 DWORD GetCurrentDirectoryA(DWORD size, LPSTR buffer) {
-  return copy_out(narrow(current_directory()), buffer, size);
+  return deliver_terminated(narrow(current_directory()), buffer, size);
 }
 
 BOOL SetCurrentDirectoryW(LPCWSTR path) {
@@ -166,7 +167,7 @@ std::optional<std::u16string> search_path(const std::optional<std::u16string>& l
 
 template <class Char>
 DWORD answer_search(const std::basic_string<Char>& found, DWORD size, Char* buffer, Char** file_part) {
-  const DWORD length = copy_out(found, buffer, size);
+  const DWORD length = deliver_terminated(found, buffer, size);
   if (length < size && buffer != nullptr && file_part != nullptr) {
     *file_part = buffer + found.find_last_of(static_cast<Char>('\\')) + 1;
   }
@@ -175,18 +176,18 @@ DWORD answer_search(const std::basic_string<Char>& found, DWORD size, Char* buff
 
 DWORD SearchPathW(LPCWSTR list, LPCWSTR name, LPCWSTR extension, DWORD size, LPWSTR buffer,
                   LPWSTR* file_part) {
-  if (view(name).empty()) return static_cast<DWORD>(failed_with(ERROR_INVALID_PARAMETER));
+  if (view(name).empty()) return failed<DWORD>(ERROR_INVALID_PARAMETER);
   const auto found = search_path(list == nullptr ? std::nullopt : std::optional(std::u16string(list)),
                                  std::u16string(name), view(extension));
-  if (!found) return static_cast<DWORD>(failed_with(ERROR_FILE_NOT_FOUND));
+  if (!found) return failed<DWORD>(ERROR_FILE_NOT_FOUND);
   return answer_search(*found, size, buffer, file_part);
 }
 
 DWORD SearchPathA(LPCSTR list, LPCSTR name, LPCSTR extension, DWORD size, LPSTR buffer, LPSTR* file_part) {
-  if (name == nullptr || *name == 0) return static_cast<DWORD>(failed_with(ERROR_INVALID_PARAMETER));
+  if (name == nullptr || *name == 0) return failed<DWORD>(ERROR_INVALID_PARAMETER);
   const auto found =
       search_path(list == nullptr ? std::nullopt : std::optional(wide(list)), wide(name), wide(extension));
-  if (!found) return static_cast<DWORD>(failed_with(ERROR_FILE_NOT_FOUND));
+  if (!found) return failed<DWORD>(ERROR_FILE_NOT_FOUND);
   return answer_search(narrow(*found), size, buffer, file_part);
 }
 

@@ -44,32 +44,24 @@ HANDLE CreateThread(SECURITY_ATTRIBUTES* security, SIZE_T stack_size, PVOID rout
                                 .stack_size = reservation ? stack_size : 0,
                                 .minimum_stack = stack_size,
                                 .suspended = (flags & CREATE_SUSPENDED) != 0});
-  if (!thread) {
-    failed(thread.error());
-    return nullptr;
-  }
+  if (!thread) return failed(thread.error(), nullptr);
   const bool inherit = security != nullptr && security->bInheritHandle != 0;
   auto handle = services().handles.insert(thread::Ref<thread::Thread>(*thread), inherit);
   if (!handle) {
     threads.abandon(**thread);
-    failed(handle.error());
-    return nullptr;
+    return failed(handle.error(), nullptr);
   }
   if (id != nullptr) *id = (*thread)->id();  // before it runs: it may read it
   if (auto started = threads.start(**thread); !started) {
     (void)services().handles.close(*handle);
-    failed(started.error());
-    return nullptr;
+    return failed(started.error(), nullptr);
   }
   return guest_handle(*handle);
 }
 
 HANDLE CreateRemoteThread(HANDLE process, SECURITY_ATTRIBUTES* security, SIZE_T stack_size, PVOID routine,
                           PVOID parameter, DWORD flags, DWORD* id) {
-  if (process != kCurrentProcess) {
-    set_last_error(ERROR_ACCESS_DENIED);
-    return nullptr;
-  }
+  if (process != kCurrentProcess) return failed(ERROR_ACCESS_DENIED, nullptr);
   return CreateThread(security, stack_size, routine, parameter, flags, id);
 }
 
@@ -136,25 +128,21 @@ DWORD GetCurrentThreadId() { return static_cast<DWORD>(handle_value(current_teb(
 DWORD GetThreadId(HANDLE handle) {
   if (const auto child = child_thread_of(handle)) return child->id();
   auto thread = thread_of(handle);
-  return thread ? (*thread)->id() : static_cast<DWORD>(failed(thread.error()));
+  return thread ? (*thread)->id() : failed<DWORD>(thread.error());
 }
 
 DWORD GetProcessIdOfThread(HANDLE handle) {
   if (const auto child = child_thread_of(handle)) return child->id();
   auto thread = thread_of(handle);
-  return thread ? os::process_id() : static_cast<DWORD>(failed(thread.error()));
+  return thread ? os::process_id() : failed<DWORD>(thread.error());
 }
 
 HANDLE OpenThread(DWORD, BOOL inherit, DWORD id) {
   auto thread = services().threads.find(id);
-  if (!thread) {
-    set_last_error(ERROR_INVALID_PARAMETER);
-    return nullptr;
-  }
+  if (!thread) return failed(ERROR_INVALID_PARAMETER, nullptr);
   auto handle = services().handles.insert(std::move(thread), inherit != 0);
   if (handle) return guest_handle(*handle);
-  failed(handle.error());
-  return nullptr;
+  return failed(handle.error(), nullptr);
 }
 
 constexpr DWORD kPriorityError = 0x7FFFFFFF;
@@ -168,10 +156,7 @@ int GetThreadPriority(HANDLE handle) {
 
 BOOL SetThreadPriority(HANDLE handle, int priority) {
   const bool known = (priority >= -2 && priority <= 2) || priority == -15 || priority == 15;
-  if (!known) {
-    set_last_error(ERROR_INVALID_PARAMETER);
-    return FALSE;
-  }
+  if (!known) return failed(ERROR_INVALID_PARAMETER);
   return with_thread(handle, [priority](thread::Thread& thread) {
     thread.priority = priority;
     return TRUE;

@@ -37,12 +37,12 @@ bool is_pair_wrong(const void* from, int length, const void* to, int room) {
 // CP_UTF8.)
 
 int MultiByteToWideChar(UINT code_page, DWORD flags, LPCSTR text, INT length, LPWSTR out, INT room) {
-  if (is_pair_wrong(text, length, out, room)) return fail_with(ERROR_INVALID_PARAMETER);
+  if (is_pair_wrong(text, length, out, room)) return failed(ERROR_INVALID_PARAMETER);
   const nls::CodePage* page = nls::code_page(code_page);
-  if (page == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
-  if (flags & ~(MB_PRECOMPOSED | MB_COMPOSITE | MB_ERR_INVALID_CHARS)) return fail_with(ERROR_INVALID_FLAGS);
+  if (page == nullptr) return failed(ERROR_INVALID_PARAMETER);
+  if (flags & ~(MB_PRECOMPOSED | MB_COMPOSITE | MB_ERR_INVALID_CHARS)) return failed(ERROR_INVALID_FLAGS);
   auto wide = page->to_wide(text_with_end(text, length));
-  if ((flags & MB_ERR_INVALID_CHARS) && wide.lossy) return fail_with(ERROR_NO_UNICODE_TRANSLATION);
+  if ((flags & MB_ERR_INVALID_CHARS) && wide.lossy) return failed(ERROR_NO_UNICODE_TRANSLATION);
   if ((flags & MB_COMPOSITE) && !page->is_utf8()) wide.text = nls::decompose(wide.text);
   return deliver(wide.text, out, room);
 }
@@ -51,17 +51,17 @@ int WideCharToMultiByte(UINT code_page, DWORD flags, LPCWSTR text, INT length, L
                         LPCSTR default_char, BOOL* used_default) {
   constexpr DWORD kKnown = WC_DISCARDNS | WC_SEPCHARS | WC_DEFAULTCHAR | WC_ERR_INVALID_CHARS |
                            WC_COMPOSITECHECK | WC_NO_BEST_FIT_CHARS;
-  if (is_pair_wrong(text, length, out, room)) return fail_with(ERROR_INVALID_PARAMETER);
+  if (is_pair_wrong(text, length, out, room)) return failed(ERROR_INVALID_PARAMETER);
   const nls::CodePage* page = nls::code_page(code_page);
-  if (page == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
-  if (flags & ~kKnown) return fail_with(ERROR_INVALID_FLAGS);
+  if (page == nullptr) return failed(ERROR_INVALID_PARAMETER);
+  if (flags & ~kKnown) return failed(ERROR_INVALID_FLAGS);
   const std::u16string_view given = text_with_end(text, length);
   const bool compose = (flags & WC_COMPOSITECHECK) != 0 && !page->is_utf8();
   const auto narrow = page->to_narrow(compose ? nls::compose(given) : std::u16string(given),
                                       {.best_fit = (flags & WC_NO_BEST_FIT_CHARS) == 0,
                                        .replacement = default_char != nullptr ? default_char : "?"});
   if (page->is_utf8() && (flags & WC_ERR_INVALID_CHARS) && narrow.lossy) {
-    return fail_with(ERROR_NO_UNICODE_TRANSLATION);
+    return failed(ERROR_NO_UNICODE_TRANSLATION);
   }
   if (used_default != nullptr) *used_default = narrow.lossy;
   return deliver(narrow.text, out, room);
@@ -70,32 +70,31 @@ int WideCharToMultiByte(UINT code_page, DWORD flags, LPCWSTR text, INT length, L
 int as_cstr(int order) { return order < 0 ? CSTR_LESS_THAN : order == 0 ? CSTR_EQUAL : CSTR_GREATER_THAN; }
 
 int compare_in(const nls::Locale* locale, DWORD flags, std::u16string_view a, std::u16string_view b) {
-  if (locale == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (locale == nullptr) return failed(ERROR_INVALID_PARAMETER);
   if (flags & ~(nls::kAllCompareFlags | LOCALE_USE_CP_ACP | SORT_FLAG_IGNORED))
-    return fail_with(ERROR_INVALID_FLAGS);
+    return failed(ERROR_INVALID_FLAGS);
   return as_cstr(nls::compare(a, b, flags));
 }
 
 int CompareStringEx(LPCWSTR locale, DWORD flags, LPCWSTR a, INT a_length, LPCWSTR b, INT b_length, PVOID,
                     PVOID, LONG_PTR) {
-  if (a == nullptr || b == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (a == nullptr || b == nullptr) return failed(ERROR_INVALID_PARAMETER);
   const nls::Locale* found = locale != nullptr ? nls::find_locale(locale) : &nls::user_locale();
   return compare_in(found, flags, text_of(a, a_length), text_of(b, b_length));
 }
 
 int CompareStringW(LCID locale, DWORD flags, LPCWSTR a, INT a_length, LPCWSTR b, INT b_length) {
-  if (a == nullptr || b == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (a == nullptr || b == nullptr) return failed(ERROR_INVALID_PARAMETER);
   return compare_in(nls::find_locale(locale), flags, text_of(a, a_length), text_of(b, b_length));
 }
 
 int CompareStringOrdinal(LPCWSTR a, INT a_length, LPCWSTR b, INT b_length, BOOL ignore_case) {
-  if (a == nullptr || b == nullptr || a_length < -1 || b_length < -1)
-    return fail_with(ERROR_INVALID_PARAMETER);
+  if (a == nullptr || b == nullptr || a_length < -1 || b_length < -1) return failed(ERROR_INVALID_PARAMETER);
   return as_cstr(nls::compare_ordinal(text_of(a, a_length), text_of(b, b_length), ignore_case != 0));
 }
 
 BOOL GetStringTypeW(DWORD kind, LPCWSTR text, INT length, WORD* types) {
-  if (text == nullptr || length == 0) return fail_with(ERROR_INVALID_PARAMETER);
+  if (text == nullptr || length == 0) return failed(ERROR_INVALID_PARAMETER);
   return string_types(kind, text_with_end(text, length), types);
 }
 
@@ -186,7 +185,7 @@ const Export kExports[] = {
 
 BOOL string_types(DWORD kind, std::u16string_view text, WORD* types) {
   constexpr DWORD kType = 1, kDirection = 2, kProcessing = 4;  // CT_CTYPE1, 2, 3
-  if (types == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (types == nullptr) return failed(ERROR_INVALID_PARAMETER);
   switch (kind) {
     case kType:
       std::ranges::transform(text, types, nls::character_type);
@@ -198,7 +197,7 @@ BOOL string_types(DWORD kind, std::u16string_view text, WORD* types) {
       std::ranges::transform(text, types, nls::character_processing);
       return TRUE;
     default:
-      return fail_with(ERROR_INVALID_PARAMETER);
+      return failed(ERROR_INVALID_PARAMETER);
   }
 }
 

@@ -41,10 +41,6 @@ class WideName {
   bool given_;
 };
 
-BOOL answer(const Result<void>& done) { return done ? TRUE : failed(done.error()); }
-
-BOOL refuse(DWORD error) { return set_last_error(error), FALSE; }
-
 template <class T>
 Result<Ref<T>> get(HANDLE handle, sync::Kind kind) {
   return services().handles.get<T>(handle_value(handle), kind);
@@ -61,7 +57,7 @@ BOOL with(HANDLE handle, sync::Kind kind, Use use) {
 
 HANDLE CreateEventExW(SECURITY_ATTRIBUTES* attributes, const char16_t* name, DWORD flags, DWORD) {
   if ((flags & ~(CREATE_EVENT_MANUAL_RESET | CREATE_EVENT_INITIAL_SET)) != 0) {
-    return refuse(ERROR_INVALID_PARAMETER), nullptr;
+    return failed(ERROR_INVALID_PARAMETER, nullptr);
   }
   const bool manual = (flags & CREATE_EVENT_MANUAL_RESET) != 0;
   return new_named_handle(Ref<Event>::adopt(new Event(manual, (flags & CREATE_EVENT_INITIAL_SET) != 0)), name,
@@ -104,7 +100,7 @@ BOOL PulseEvent(HANDLE handle) {
 // ---- mutexes ---------------------------------------------------------------------------------------------
 
 HANDLE CreateMutexExW(SECURITY_ATTRIBUTES* attributes, const char16_t* name, DWORD flags, DWORD) {
-  if ((flags & ~CREATE_MUTEX_INITIAL_OWNER) != 0) return refuse(ERROR_INVALID_PARAMETER), nullptr;
+  if ((flags & ~CREATE_MUTEX_INITIAL_OWNER) != 0) return failed(ERROR_INVALID_PARAMETER, nullptr);
   sync::Waiter* const owner = flags != 0 ? &thread::current_waiter() : nullptr;
   return new_named_handle(Ref<Mutex>::adopt(new Mutex(owner)), name, attributes);
 }
@@ -131,7 +127,7 @@ HANDLE OpenMutexA(DWORD access, BOOL inherit, const char* name) {
 
 BOOL ReleaseMutex(HANDLE handle) {
   return with<Mutex>(handle, sync::Kind::mutex,
-                     [](Mutex& mutex) { return answer(mutex.release(thread::current_waiter())); });
+                     [](Mutex& mutex) { return done(mutex.release(thread::current_waiter())); });
 }
 
 // ---- semaphores ------------------------------------------------------------------------------------------
@@ -139,7 +135,7 @@ BOOL ReleaseMutex(HANDLE handle) {
 HANDLE CreateSemaphoreExW(SECURITY_ATTRIBUTES* attributes, LONG initial, LONG maximum, const char16_t* name,
                           DWORD flags, DWORD) {
   if (flags != 0 || maximum <= 0 || initial < 0 || initial > maximum) {
-    return refuse(ERROR_INVALID_PARAMETER), nullptr;
+    return failed(ERROR_INVALID_PARAMETER, nullptr);
   }
   return new_named_handle(Ref<Semaphore>::adopt(new Semaphore(initial, maximum)), name, attributes);
 }
@@ -181,7 +177,7 @@ BOOL ReleaseSemaphore(HANDLE handle, LONG count, LONG* previous) {
 
 HANDLE CreateWaitableTimerExW(SECURITY_ATTRIBUTES* attributes, const char16_t* name, DWORD flags, DWORD) {
   if ((flags & ~(CREATE_WAITABLE_TIMER_MANUAL_RESET | CREATE_WAITABLE_TIMER_HIGH_RESOLUTION)) != 0) {
-    return refuse(ERROR_INVALID_PARAMETER), nullptr;
+    return failed(ERROR_INVALID_PARAMETER, nullptr);
   }
   const bool manual = (flags & CREATE_WAITABLE_TIMER_MANUAL_RESET) != 0;
   return new_named_handle(Ref<Timer>::adopt(new Timer(manual)), name, attributes);
@@ -209,8 +205,8 @@ HANDLE OpenWaitableTimerA(DWORD access, BOOL inherit, const char* name) {
 
 /// `completion` would be an asynchronous procedure call, which threads here do not take.
 BOOL SetWaitableTimer(HANDLE handle, const LARGE_INTEGER* due, LONG period, void* completion, void*, BOOL) {
-  if (due == nullptr || period < 0) return refuse(ERROR_INVALID_PARAMETER);
-  if (completion != nullptr) return refuse(ERROR_NOT_SUPPORTED);
+  if (due == nullptr || period < 0) return failed(ERROR_INVALID_PARAMETER);
+  if (completion != nullptr) return failed(ERROR_NOT_SUPPORTED);
   return with<Timer>(handle, sync::Kind::timer, [&](Timer& timer) {
     const os::Deadline when = deadline_of(due);
     timer.set(when.value_or(~std::uint64_t{0}), static_cast<std::uint64_t>(period) * 1'000'000);

@@ -92,8 +92,7 @@ BOOL InitializeCriticalSectionAndSpinCount(RTL_CRITICAL_SECTION* cs, DWORD spin_
 
 BOOL InitializeCriticalSectionEx(RTL_CRITICAL_SECTION* cs, DWORD spin_count, DWORD flags) {
   if (RtlInitializeCriticalSectionEx(cs, spin_count, flags) == STATUS_SUCCESS) return TRUE;
-  set_last_error(ERROR_INVALID_PARAMETER);
-  return FALSE;
+  return failed(ERROR_INVALID_PARAMETER);
 }
 
 void DeleteCriticalSection(RTL_CRITICAL_SECTION* cs) { sync::destroy(*cs); }
@@ -158,8 +157,7 @@ NTSTATUS nt_outcome(ParkOutcome outcome) {
 /// TRUE, or FALSE and ERROR_TIMEOUT.
 BOOL answer(ParkOutcome outcome) {
   if (outcome != ParkOutcome::timed_out) return TRUE;
-  set_last_error(ERROR_TIMEOUT);
-  return FALSE;
+  return failed(ERROR_TIMEOUT);
 }
 
 constexpr ULONG CONDITION_VARIABLE_LOCKMODE_SHARED = 1;
@@ -171,8 +169,7 @@ BOOL SleepConditionVariableCS(RTL_CONDITION_VARIABLE* variable, RTL_CRITICAL_SEC
 
 BOOL SleepConditionVariableSRW(RTL_CONDITION_VARIABLE* variable, RTL_SRWLOCK* lock, DWORD milliseconds,
                                ULONG flags) {
-  if ((flags & ~CONDITION_VARIABLE_LOCKMODE_SHARED) != 0)
-    return set_last_error(ERROR_INVALID_PARAMETER), FALSE;
+  if ((flags & ~CONDITION_VARIABLE_LOCKMODE_SHARED) != 0) return failed(ERROR_INVALID_PARAMETER);
   return answer(sync::sleep_condition(*variable, *lock, flags != 0, deadline_of(milliseconds),
                                       thread::current_waiter()));
 }
@@ -207,7 +204,7 @@ BOBBIN_MS_ABI void InitializeConditionVariable(RTL_CONDITION_VARIABLE* variable)
 bool is_size(SIZE_T size) { return size == 1 || size == 2 || size == 4 || size == 8; }
 
 BOOL WaitOnAddress(const void* address, const void* compare, SIZE_T size, DWORD milliseconds) {
-  if (!is_size(size)) return set_last_error(ERROR_INVALID_PARAMETER), FALSE;
+  if (!is_size(size)) return failed(ERROR_INVALID_PARAMETER);
   return answer(
       sync::wait_on_address(address, compare, size, deadline_of(milliseconds), thread::current_waiter()));
 }
@@ -272,14 +269,14 @@ BOBBIN_MS_ABI BOOL InitOnceExecuteOnce(RTL_RUN_ONCE* once, PVOID callback, PVOID
 
 BOOL InitOnceBeginInitialize(RTL_RUN_ONCE* once, DWORD flags, BOOL* pending, PVOID* context) {
   const NTSTATUS status = RtlRunOnceBeginInitialize(once, flags, context);
-  if (status < 0) return set_last_error(win32_error(static_cast<std::uint32_t>(status))), FALSE;
+  if (status < 0) return failed(win32_error(static_cast<std::uint32_t>(status)));
   *pending = status == STATUS_PENDING;
   return TRUE;
 }
 
 BOOL InitOnceComplete(RTL_RUN_ONCE* once, DWORD flags, PVOID context) {
   const NTSTATUS status = RtlRunOnceComplete(once, flags, context);
-  if (status < 0) return set_last_error(win32_error(static_cast<std::uint32_t>(status))), FALSE;
+  if (status < 0) return failed(win32_error(static_cast<std::uint32_t>(status)));
   return TRUE;
 }
 

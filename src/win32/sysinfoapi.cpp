@@ -106,7 +106,7 @@ struct MEMORYSTATUSEX {
 static_assert(sizeof(MEMORYSTATUSEX) == 64);
 
 BOOL GlobalMemoryStatusEx(MEMORYSTATUSEX* out) {
-  if (out == nullptr || out->dwLength != sizeof *out) return fail_with(ERROR_INVALID_PARAMETER);
+  if (out == nullptr || out->dwLength != sizeof *out) return failed(ERROR_INVALID_PARAMETER);
   const os::MemoryStatus memory = os::memory_status();
   const std::uint64_t used = memory.physical - memory.physical_free;
   *out = {.dwLength = sizeof *out,
@@ -148,13 +148,13 @@ BOOL deliver_rows(const std::vector<Row>& answer, void* out, DWORD* size) {
   const auto needed = static_cast<DWORD>(answer.size() * sizeof(Row));
   const bool fits = out != nullptr && *size >= needed;
   *size = needed;
-  if (!fits) return fail_with(ERROR_INSUFFICIENT_BUFFER);
+  if (!fits) return failed(ERROR_INSUFFICIENT_BUFFER);
   std::memcpy(out, answer.data(), needed);
   return TRUE;
 }
 
 BOOL GetLogicalProcessorInformation(LogicalProcessorInformation* out, DWORD* size) {
-  if (size == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (size == nullptr) return failed(ERROR_INVALID_PARAMETER);
   std::vector<LogicalProcessorInformation> rows;
   for (const std::uint64_t core : os::cores()) {
     rows.push_back({.ProcessorMask = core,
@@ -232,7 +232,7 @@ BOOL GetLogicalProcessorInformationEx(DWORD relationship, void* out, DWORD* size
   const auto wants = [&](DWORD one) { return relationship == one || relationship == RelationAll; };
   const bool known = wants(RelationProcessorCore) || wants(RelationNumaNode) ||
                      wants(RelationProcessorPackage) || wants(RelationGroup);
-  if (size == nullptr || !known) return fail_with(ERROR_INVALID_PARAMETER);
+  if (size == nullptr || !known) return failed(ERROR_INVALID_PARAMETER);
   std::vector<char> rows;
   if (wants(RelationProcessorCore)) {
     for (const std::uint64_t core : os::cores())
@@ -249,7 +249,7 @@ constexpr WORD ALL_PROCESSOR_GROUPS = 0xFFFF;
 
 DWORD count_in_group(WORD group) {
   if (group == 0 || group == ALL_PROCESSOR_GROUPS) return processors();
-  return static_cast<DWORD>(fail_with(ERROR_INVALID_PARAMETER));
+  return failed<DWORD>(ERROR_INVALID_PARAMETER);
 }
 
 DWORD GetActiveProcessorCount(WORD group) { return count_in_group(group); }
@@ -388,10 +388,10 @@ bool deliver_version(OSVERSIONINFO<Char>* out) {
 }
 
 BOOL GetVersionExA(OSVERSIONINFO<char>* out) {
-  return deliver_version(out) ? TRUE : fail_with(ERROR_INSUFFICIENT_BUFFER);
+  return deliver_version(out) ? TRUE : failed(ERROR_INSUFFICIENT_BUFFER);
 }
 BOOL GetVersionExW(OSVERSIONINFO<WCHAR>* out) {
-  return deliver_version(out) ? TRUE : fail_with(ERROR_INSUFFICIENT_BUFFER);
+  return deliver_version(out) ? TRUE : failed(ERROR_INSUFFICIENT_BUFFER);
 }
 
 NTSTATUS RtlGetVersion(OSVERSIONINFO<WCHAR>* out) {
@@ -415,7 +415,7 @@ void RtlGetNtVersionNumbers(DWORD* major, DWORD* minor, DWORD* build) {
 }
 
 BOOL GetProductInfo(DWORD major, DWORD, DWORD, DWORD, DWORD* type) {
-  if (type == nullptr || major < 6) return fail_with(ERROR_INVALID_PARAMETER);
+  if (type == nullptr || major < 6) return failed(ERROR_INVALID_PARAMETER);
   *type = PRODUCT_PROFESSIONAL;
   return TRUE;
 }
@@ -511,7 +511,7 @@ BOOL VerifyVersionInfoW(VersionEx* asked, DWORD fields, ULONGLONG conditions) {
   const NTSTATUS status = RtlVerifyVersionInfo(asked, fields, conditions);
   if (status == STATUS_SUCCESS) return TRUE;
   const bool mismatch = status == static_cast<NTSTATUS>(STATUS_REVISION_MISMATCH);
-  return fail_with(mismatch ? ERROR_OLD_WIN_VERSION : ERROR_BAD_ARGUMENTS);
+  return failed(mismatch ? ERROR_OLD_WIN_VERSION : ERROR_BAD_ARGUMENTS);
 }
 
 BOOL VerifyVersionInfoA(const OSVERSIONINFOEX<char>* asked, DWORD fields, ULONGLONG conditions) {
@@ -577,10 +577,10 @@ std::u16string computer_name(int kind) {
 /// `size` is the room before; after success the length, after failure the room that it takes.
 template <class Char>
 BOOL deliver_computer_name(const std::basic_string<Char>& name, Char* out, DWORD* size, DWORD too_small) {
-  if (size == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (size == nullptr) return failed(ERROR_INVALID_PARAMETER);
   const DWORD room = *size;
   *size = deliver_terminated(std::basic_string_view<Char>(name), out, room);
-  return *size <= name.size() ? TRUE : fail_with(too_small);
+  return *size <= name.size() ? TRUE : failed(too_small);
 }
 
 BOOL GetComputerNameW(LPWSTR out, DWORD* size) {
@@ -590,11 +590,11 @@ BOOL GetComputerNameA(LPSTR out, DWORD* size) {
   return deliver_computer_name(nls::to_utf8(netbios_name()), out, size, ERROR_BUFFER_OVERFLOW);
 }
 BOOL GetComputerNameExW(int kind, LPWSTR out, DWORD* size) {
-  if (kind < 0 || kind >= ComputerNameMax) return fail_with(ERROR_INVALID_PARAMETER);
+  if (kind < 0 || kind >= ComputerNameMax) return failed(ERROR_INVALID_PARAMETER);
   return deliver_computer_name(computer_name(kind), out, size, ERROR_MORE_DATA);
 }
 BOOL GetComputerNameExA(int kind, LPSTR out, DWORD* size) {
-  if (kind < 0 || kind >= ComputerNameMax) return fail_with(ERROR_INVALID_PARAMETER);
+  if (kind < 0 || kind >= ComputerNameMax) return failed(ERROR_INVALID_PARAMETER);
   return deliver_computer_name(nls::to_utf8(computer_name(kind)), out, size, ERROR_MORE_DATA);
 }
 

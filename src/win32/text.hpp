@@ -29,10 +29,8 @@ template <class Char>
 template <class Char>
 [[nodiscard]] int deliver(std::basic_string_view<Char> text, Char* buffer, int room) {
   if (room != 0) std::copy_n(text.data(), std::min(text.size(), static_cast<std::size_t>(room)), buffer);
-  if (room != 0 && text.size() > static_cast<std::size_t>(room)) {
-    set_last_error(abi::ERROR_INSUFFICIENT_BUFFER);
-    return 0;
-  }
+  if (room != 0 && text.size() > static_cast<std::size_t>(room))
+    return failed(abi::ERROR_INSUFFICIENT_BUFFER);
   return static_cast<int>(text.size());
 }
 template <class Char>
@@ -40,20 +38,17 @@ template <class Char>
   return deliver(std::basic_string_view<Char>(text), buffer, room);
 }
 
-/// The other kind of answer (GetComputerName, GetSystemDirectory): `room` includes the terminating zero. The
-/// length without it if it fits, else the room that it takes, and nothing is written.
+/// The other kind of answer (GetCurrentDirectory, GetSystemDirectory): `room` includes the terminating zero.
+/// The length without it if it fits, else the room that it takes, and nothing is written.
 template <class Char>
-[[nodiscard]] std::uint32_t deliver_terminated(std::basic_string_view<Char> text, Char* buffer,
-                                               std::uint32_t room) {
+std::uint32_t deliver_terminated(std::basic_string_view<Char> text, Char* buffer, std::uint32_t room) {
   if (buffer == nullptr || text.size() >= room) return static_cast<std::uint32_t>(text.size() + 1);
   *std::copy(text.begin(), text.end(), buffer) = 0;
   return static_cast<std::uint32_t>(text.size());
 }
-
-/// Sets last error and answers FALSE, 0 or NULL.
-[[nodiscard]] inline int fail_with(std::uint32_t code) {
-  set_last_error(code);
-  return 0;
+template <class Char>
+std::uint32_t deliver_terminated(const std::basic_string<Char>& text, Char* buffer, std::uint32_t room) {
+  return deliver_terminated(std::basic_string_view<Char>(text), buffer, room);
 }
 
 /// GetStringType of every form: one word for each unit of `text` (stringapiset.cpp).

@@ -122,7 +122,7 @@ Ref<Task> guest_task(PVOID callback, PVOID context, PVOID object, PVOID finaliza
 }
 
 Item* create(PVOID callback, PVOID context, const Environment* environment) {
-  if (callback == nullptr) return set_last_error(ERROR_INVALID_PARAMETER), nullptr;
+  if (callback == nullptr) return failed(ERROR_INVALID_PARAMETER, nullptr);
   auto item = std::make_unique<Item>();
   item->pool = &pool_of(environment);
   item->group = environment != nullptr ? environment->group : nullptr;

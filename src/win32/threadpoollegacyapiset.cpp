@@ -52,8 +52,6 @@ Ref<Task> guest_task(PVOID callback, PVOID parameter) {
   }));
 }
 
-BOOL refuse(DWORD error) { return set_last_error(error), FALSE; }
-
 /// Ends a callback's task as `completion` says: nullptr, do not wait (ERROR_IO_PENDING if one is running);
 /// INVALID_HANDLE_VALUE, wait; an event, set it when the last is over.
 BOOL retire(Ref<Task> task, HANDLE completion) {
@@ -73,7 +71,7 @@ BOOL retire(Ref<Task> task, HANDLE completion) {
   }
   const bool idle = pool.is_idle(*task);
   pool.retire(std::move(task), std::move(event));
-  return idle ? TRUE : refuse(ERROR_IO_PENDING);
+  return idle ? TRUE : failed(ERROR_IO_PENDING);
 }
 
 BOOL QueueUserWorkItem(PVOID function, PVOID context, ULONG) {
@@ -103,7 +101,7 @@ BOOL RegisterWaitForSingleObject(HANDLE* result, HANDLE handle, PVOID callback, 
 }
 
 BOOL UnregisterWaitEx(HANDLE handle, HANDLE completion) {
-  if (handle == nullptr) return refuse(ERROR_INVALID_HANDLE);
+  if (handle == nullptr) return failed(ERROR_INVALID_HANDLE);
   const std::unique_ptr<Callback> wait(static_cast<Callback*>(handle));
   return retire(std::move(wait->task), completion);
 }
@@ -138,13 +136,13 @@ BOOL CreateTimerQueueTimer(HANDLE* result, HANDLE queue_handle, PVOID callback, 
 }
 
 BOOL ChangeTimerQueueTimer(HANDLE, HANDLE handle, ULONG due, ULONG period) {
-  if (handle == nullptr) return refuse(ERROR_INVALID_HANDLE);
+  if (handle == nullptr) return failed(ERROR_INVALID_HANDLE);
   auto set = set_timer(*static_cast<Callback*>(handle), due, period);
   return set ? TRUE : failed(set.error());
 }
 
 BOOL DeleteTimerQueueTimer(HANDLE, HANDLE handle, HANDLE completion) {
-  if (handle == nullptr) return refuse(ERROR_INVALID_HANDLE);
+  if (handle == nullptr) return failed(ERROR_INVALID_HANDLE);
   const std::unique_ptr<Callback> timer(static_cast<Callback*>(handle));
   {
     const std::scoped_lock lock(timer->queue->mutex);
@@ -155,7 +153,7 @@ BOOL DeleteTimerQueueTimer(HANDLE, HANDLE handle, HANDLE completion) {
 
 /// All its timers end; the completion is as for one timer, and an event is set when all are over.
 BOOL DeleteTimerQueueEx(HANDLE handle, HANDLE completion) {
-  if (handle == nullptr) return refuse(ERROR_INVALID_HANDLE);
+  if (handle == nullptr) return failed(ERROR_INVALID_HANDLE);
   const std::unique_ptr<Queue> queue(static_cast<Queue*>(handle));
   const bool tell = completion != nullptr && completion != INVALID_HANDLE_VALUE;
   BOOL all = TRUE;

@@ -122,8 +122,8 @@ void GetLocalTime(SYSTEMTIME* out) {
 }
 
 // The host's clock is not a guest's to set: as for a user without that privilege.
-BOOL SetSystemTime(const SYSTEMTIME*) { return fail_with(ERROR_PRIVILEGE_NOT_HELD); }
-BOOL SetLocalTime(const SYSTEMTIME*) { return fail_with(ERROR_PRIVILEGE_NOT_HELD); }
+BOOL SetSystemTime(const SYSTEMTIME*) { return failed(ERROR_PRIVILEGE_NOT_HELD); }
+BOOL SetLocalTime(const SYSTEMTIME*) { return failed(ERROR_PRIVILEGE_NOT_HELD); }
 
 /// The clock advances 15.625 ms a tick, and nobody slews it.
 BOOL GetSystemTimeAdjustment(DWORD* adjustment, DWORD* increment, BOOL* disabled) {
@@ -136,14 +136,14 @@ BOOL GetSystemTimeAdjustment(DWORD* adjustment, DWORD* increment, BOOL* disabled
 
 BOOL FileTimeToSystemTime(const FILETIME* time, SYSTEMTIME* out) {
   const auto date = nls::date_from(ticks(*time));
-  if (!date) return fail_with(ERROR_INVALID_PARAMETER);
+  if (!date) return failed(ERROR_INVALID_PARAMETER);
   *out = *date;
   return TRUE;
 }
 
 BOOL SystemTimeToFileTime(const SYSTEMTIME* date, FILETIME* out) {
   const auto found = nls::ticks_from(*date);
-  if (!found) return fail_with(ERROR_INVALID_PARAMETER);
+  if (!found) return failed(ERROR_INVALID_PARAMETER);
   *out = file_time(*found);
   return TRUE;
 }
@@ -158,7 +158,7 @@ int current_bias() {
 BOOL shift(const FILETIME* time, std::int64_t minutes, FILETIME* out) {
   const auto there =
       static_cast<std::int64_t>(ticks(*time)) + minutes * static_cast<std::int64_t>(nls::kTicksPerMinute);
-  if (there < 0) return fail_with(ERROR_INVALID_PARAMETER);
+  if (there < 0) return failed(ERROR_INVALID_PARAMETER);
   *out = file_time(static_cast<std::uint64_t>(there));
   return TRUE;
 }
@@ -176,7 +176,7 @@ BOOL FileTimeToDosDateTime(const FILETIME* time, WORD* date, WORD* clock) {
   // FAT counts in steps of two seconds; Windows rounds up, so that a copy never seems older.
   const auto found = nls::date_from(ticks(*time) + 2 * nls::kTicksPerSecond - 1);
   const auto packed = found ? nls::dos_from(*found) : std::nullopt;
-  if (!packed) return fail_with(ERROR_INVALID_PARAMETER);
+  if (!packed) return failed(ERROR_INVALID_PARAMETER);
   *date = static_cast<WORD>(*packed >> 16);
   *clock = static_cast<WORD>(*packed);
   return TRUE;
@@ -184,7 +184,7 @@ BOOL FileTimeToDosDateTime(const FILETIME* time, WORD* date, WORD* clock) {
 
 BOOL DosDateTimeToFileTime(WORD date, WORD clock, FILETIME* out) {
   const auto found = nls::date_from_dos(date, clock);
-  if (!found) return fail_with(ERROR_INVALID_PARAMETER);
+  if (!found) return failed(ERROR_INVALID_PARAMETER);
   return SystemTimeToFileTime(&*found, out);
 }
 
@@ -207,8 +207,8 @@ DWORD GetDynamicTimeZoneInformation(DYNAMIC_TIME_ZONE_INFORMATION* out) {
 
 BOOL GetTimeZoneInformationForYear(USHORT year, DYNAMIC_TIME_ZONE_INFORMATION* dynamic,
                                    TIME_ZONE_INFORMATION* out) {
-  if (dynamic != nullptr) return fail_with(ERROR_NOT_SUPPORTED);  // zones by their registry key are not known
-  if (year < 1601 || year > 30827) return fail_with(ERROR_INVALID_PARAMETER);
+  if (dynamic != nullptr) return failed(ERROR_NOT_SUPPORTED);  // zones by their registry key are not known
+  if (year < 1601 || year > 30827) return failed(ERROR_INVALID_PARAMETER);
   *out = to_guest(zone_of_year(year));
   return TRUE;
 }
@@ -220,7 +220,7 @@ TimeZone zone_or_hosts(const TIME_ZONE_INFORMATION* given, std::uint64_t ticks) 
 BOOL convert(const TIME_ZONE_INFORMATION* zone, const SYSTEMTIME* from, SYSTEMTIME* to, auto direction) {
   const auto there = nls::ticks_from(*from);
   const auto back = there ? nls::date_from(direction(zone_or_hosts(zone, *there), *there)) : std::nullopt;
-  if (!back) return fail_with(ERROR_INVALID_PARAMETER);
+  if (!back) return failed(ERROR_INVALID_PARAMETER);
   *to = *back;
   return TRUE;
 }

@@ -37,8 +37,7 @@ DWORD TlsAlloc() {
 
 BOOL TlsFree(DWORD index) {
   if (services().tls.free_slot(index)) return TRUE;
-  set_last_error(ERROR_INVALID_PARAMETER);
-  return FALSE;
+  return failed(ERROR_INVALID_PARAMETER);
 }
 
 // ntdll's twins, Windows 11: a status instead of last error.
@@ -72,8 +71,7 @@ NTSTATUS RtlTlsFree(ULONG index) {
 BOOL TlsSetValue(DWORD index, void* value) {
   const NTSTATUS status = RtlTlsSetValue(index, value);
   if (status == STATUS_SUCCESS) return TRUE;
-  set_last_error(win32_error(static_cast<std::uint32_t>(status)));
-  return FALSE;
+  return failed(win32_error(static_cast<std::uint32_t>(status)));
 }
 
 const Export kExports[] = {

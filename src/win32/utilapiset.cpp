@@ -61,8 +61,8 @@ PVOID RtlDecodeSystemPointer(PVOID pointer) { return decode(pointer); }
 
 /// The terminal's bell: it has one pitch, but sounds, and the call takes the time that it was asked to.
 BOOL Beep(DWORD frequency, DWORD milliseconds) {
-  if (frequency < 37 || frequency > 32767) return fail_with(ERROR_INVALID_PARAMETER);
-  if (isatty(STDERR_FILENO) == 1 && write(STDERR_FILENO, "\a", 1) != 1) return fail_with(ERROR_GEN_FAILURE);
+  if (frequency < 37 || frequency > 32767) return failed(ERROR_INVALID_PARAMETER);
+  if (isatty(STDERR_FILENO) == 1 && write(STDERR_FILENO, "\a", 1) != 1) return failed(ERROR_GEN_FAILURE);
   std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
   return TRUE;
 }

@@ -16,8 +16,8 @@ constexpr DWORD kCopyAllowed = 2;
 constexpr DWORD kDelayUntilReboot = 4;
 
 BOOL move_file(std::u16string_view from, LPCWSTR to, DWORD flags) {
-  if ((flags & kDelayUntilReboot) != 0) return failed_with(ERROR_NOT_SUPPORTED);
-  if (to == nullptr) return failed_with(ERROR_INVALID_PARAMETER);
+  if ((flags & kDelayUntilReboot) != 0) return failed(ERROR_NOT_SUPPORTED);
+  if (to == nullptr) return failed(ERROR_INVALID_PARAMETER);
   return done(
       services().files.rename(from, to, (flags & kReplaceExisting) != 0, (flags & kCopyAllowed) != 0));
 }
@@ -47,9 +47,8 @@ BOOL CopyFileA(LPCSTR from, LPCSTR to, BOOL fail_if_exists) {
 BOOL CopyFileExW(LPCWSTR from, LPCWSTR to, LPVOID progress, LPVOID, BOOL* cancel, DWORD flags) {
   constexpr DWORD kFailIfExists = 1;
   constexpr DWORD kRequestAborted = 1235;
-  if (progress != nullptr)
-    return failed_with(ERROR_NOT_SUPPORTED);  // the kernel copies; nobody could be told
-  if (cancel != nullptr && *cancel != FALSE) return failed_with(kRequestAborted);
+  if (progress != nullptr) return failed(ERROR_NOT_SUPPORTED);  // the kernel copies; nobody could be told
+  if (cancel != nullptr && *cancel != FALSE) return failed(kRequestAborted);
   return CopyFileW(from, to, (flags & kFailIfExists) != 0);
 }
 
@@ -161,7 +160,7 @@ BOOL GetFileInformationByHandleEx(HANDLE handle, DWORD information_class, LPVOID
         return STATUS_INVALID_INFO_CLASS;
     }
   }();
-  return reply == STATUS_SUCCESS ? TRUE : failed_with(win32_error(reply));
+  return reply == STATUS_SUCCESS ? TRUE : failed(win32_error(reply));
 }
 
 /// FILE_RENAME_INFO: the flag (or flags), and the new path.
@@ -194,22 +193,22 @@ BOOL SetFileInformationByHandle(HANDLE handle, DWORD information_class, LPVOID i
   const auto fits = [&](std::size_t wanted) { return size >= wanted; };
   switch (information_class) {
     case 0:
-      if (!fits(sizeof(FILE_BASIC_INFORMATION))) return failed_with(ERROR_BAD_LENGTH);
+      if (!fits(sizeof(FILE_BASIC_INFORMATION))) return failed(ERROR_BAD_LENGTH);
       return done(set_basic(**file, out_as<FILE_BASIC_INFORMATION>(in)));
     case 3:
     case 22:
       return done(rename_by(**file, out_as<FILE_RENAME_INFORMATION>(in), size, information_class == 22));
     case 4:
-      if (!fits(1)) return failed_with(ERROR_BAD_LENGTH);
+      if (!fits(1)) return failed(ERROR_BAD_LENGTH);
       return done((*file)->set_delete_pending(out_as<BOOLEAN>(in) != 0));
     case 21:
-      if (!fits(4)) return failed_with(ERROR_BAD_LENGTH);
+      if (!fits(4)) return failed(ERROR_BAD_LENGTH);
       return done((*file)->set_delete_pending((out_as<DWORD>(in) & 1) != 0));
     case 6:
-      if (!fits(8) || out_as<LONGLONG>(in) < 0) return failed_with(ERROR_INVALID_PARAMETER);
+      if (!fits(8) || out_as<LONGLONG>(in) < 0) return failed(ERROR_INVALID_PARAMETER);
       return done((*file)->resize(out_as<ULONGLONG>(in)));
     default:
-      return failed_with(ERROR_INVALID_PARAMETER);
+      return failed(ERROR_INVALID_PARAMETER);
   }
 }
 
@@ -267,7 +266,7 @@ BOOL CancelIo(HANDLE handle) {
 }
 BOOL CancelIoEx(HANDLE handle, OVERLAPPED*) {
   auto file = file_of(handle);
-  return file ? failed_with(ERROR_NOT_FOUND) : failed(file.error());  // nothing is ever under way
+  return file ? failed(ERROR_NOT_FOUND) : failed(file.error());  // nothing is ever under way
 }
 UINT SetHandleCount(UINT count) { return count; }
 

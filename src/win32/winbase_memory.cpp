@@ -24,12 +24,6 @@ constexpr UINT LMEM_INVALID_HANDLE = 0x8000;
 Heap& heap() { return *services().heaps.find(services().heaps.process_heap()); }
 Moveables& moveables() { return services().heaps.moveables(); }
 
-template <class T>
-T refused(DWORD error, T answer) {
-  set_last_error(error);
-  return answer;
-}
-
 // ---- what LocalAlloc and GlobalAlloc share ---------------------------------------------------------------
 
 HLOCAL LocalAlloc(UINT flags, SIZE_T size) {
@@ -37,13 +31,13 @@ HLOCAL LocalAlloc(UINT flags, SIZE_T size) {
   const bool discardable = (flags & LMEM_DISCARDABLE) != 0;
   void* got = (flags & LMEM_MOVEABLE) != 0 ? moveables().allocate(size, zeroed, discardable)
                                            : heap().allocate(size, {.zeroed = zeroed});
-  return got != nullptr ? got : refused(ERROR_NOT_ENOUGH_MEMORY, got);
+  return got != nullptr ? got : failed(ERROR_NOT_ENOUGH_MEMORY, got);
 }
 
 /// NULL is success.
 HLOCAL LocalFree(HLOCAL handle) {
   if (handle == nullptr || moveables().free(handle) || heap().free(handle)) return nullptr;
-  return refused(ERROR_INVALID_HANDLE, handle);
+  return failed(ERROR_INVALID_HANDLE, handle);
 }
 
 HLOCAL modify(HLOCAL handle, UINT flags) {
@@ -51,9 +45,9 @@ HLOCAL modify(HLOCAL handle, UINT flags) {
     moveables().set_discardable(handle, (flags & LMEM_DISCARDABLE) != 0);
     return handle;
   }
-  if (!heap().size(handle)) return refused(ERROR_INVALID_HANDLE, HLOCAL{});
+  if (!heap().size(handle)) return failed(ERROR_INVALID_HANDLE, HLOCAL{});
   // A fixed block cannot become a moveable one here.
-  return (flags & LMEM_MOVEABLE) == 0 ? handle : refused(ERROR_NOT_SUPPORTED, HLOCAL{});
+  return (flags & LMEM_MOVEABLE) == 0 ? handle : failed(ERROR_NOT_SUPPORTED, HLOCAL{});
 }
 
 HLOCAL LocalReAlloc(HLOCAL handle, SIZE_T size, UINT flags) {
@@ -62,37 +56,37 @@ HLOCAL LocalReAlloc(HLOCAL handle, SIZE_T size, UINT flags) {
   const bool may_move = (flags & LMEM_MOVEABLE) != 0;
   if (moveables().is_handle(handle)) {
     return moveables().resize(handle, size, zeroed, may_move) ? handle
-                                                              : refused(ERROR_NOT_ENOUGH_MEMORY, HLOCAL{});
+                                                              : failed(ERROR_NOT_ENOUGH_MEMORY, HLOCAL{});
   }
-  if (!heap().size(handle)) return refused(ERROR_INVALID_HANDLE, HLOCAL{});
+  if (!heap().size(handle)) return failed(ERROR_INVALID_HANDLE, HLOCAL{});
   void* moved = heap().reallocate(handle, size, {.zeroed = zeroed, .in_place = !may_move});
-  return moved != nullptr ? moved : refused(ERROR_NOT_ENOUGH_MEMORY, moved);
+  return moved != nullptr ? moved : failed(ERROR_NOT_ENOUGH_MEMORY, moved);
 }
 
 LPVOID LocalLock(HLOCAL handle) {
   if (moveables().is_handle(handle)) {
     void* data = moveables().lock(handle);
-    return data != nullptr ? data : refused(ERROR_DISCARDED, data);
+    return data != nullptr ? data : failed(ERROR_DISCARDED, data);
   }
-  return heap().size(handle) ? handle : refused(ERROR_INVALID_HANDLE, LPVOID{});
+  return heap().size(handle) ? handle : failed(ERROR_INVALID_HANDLE, LPVOID{});
 }
 
 /// What unlocking a moveable handle answers: whether it is still locked.
 BOOL unlock_moveable(HLOCAL handle) {
   const auto left = moveables().unlock(handle);
-  if (!left) return refused(ERROR_NOT_LOCKED, FALSE);
-  return *left != 0 ? TRUE : refused(ERROR_SUCCESS, FALSE);
+  if (!left) return failed(ERROR_NOT_LOCKED);
+  return *left != 0 ? TRUE : failed(ERROR_SUCCESS);
 }
 
 BOOL LocalUnlock(HLOCAL handle) {
   if (moveables().is_handle(handle)) return unlock_moveable(handle);
-  return refused(heap().size(handle) ? ERROR_NOT_LOCKED : ERROR_INVALID_HANDLE, FALSE);
+  return failed(heap().size(handle) ? ERROR_NOT_LOCKED : ERROR_INVALID_HANDLE);
 }
 
 SIZE_T LocalSize(HLOCAL handle) {
   if (const auto moveable = moveables().inspect(handle)) return moveable->size;
   const auto size = heap().size(handle);
-  return size ? *size : refused(ERROR_INVALID_HANDLE, SIZE_T{0});
+  return size ? *size : failed(ERROR_INVALID_HANDLE, SIZE_T{0});
 }
 
 UINT flags_of(HLOCAL handle, UINT discardable) {
@@ -100,14 +94,14 @@ UINT flags_of(HLOCAL handle, UINT discardable) {
     return moveable->locks | (moveable->discardable ? discardable : 0) |
            (moveable->data == nullptr ? LMEM_DISCARDED : 0);
   }
-  return heap().size(handle) ? 0 : refused(ERROR_INVALID_HANDLE, LMEM_INVALID_HANDLE);
+  return heap().size(handle) ? 0 : failed(ERROR_INVALID_HANDLE, LMEM_INVALID_HANDLE);
 }
 
 UINT LocalFlags(HLOCAL handle) { return flags_of(handle, LMEM_DISCARDABLE); }
 
 HLOCAL LocalHandle(LPCVOID data) {
   if (HLOCAL handle = moveables().handle_of(data); handle != nullptr) return handle;
-  return heap().size(data) ? const_cast<HLOCAL>(data) : refused(ERROR_INVALID_HANDLE, HLOCAL{});
+  return heap().size(data) ? const_cast<HLOCAL>(data) : failed(ERROR_INVALID_HANDLE, HLOCAL{});
 }
 
 HGLOBAL GlobalAlloc(UINT flags, SIZE_T size) { return LocalAlloc(flags, size); }
@@ -121,7 +115,7 @@ HGLOBAL GlobalHandle(LPCVOID data) { return LocalHandle(data); }
 /// A fixed block counts as locked for ever.
 BOOL GlobalUnlock(HGLOBAL handle) {
   if (moveables().is_handle(handle)) return unlock_moveable(handle);
-  return heap().size(handle) ? TRUE : refused(ERROR_INVALID_HANDLE, FALSE);
+  return heap().size(handle) ? TRUE : failed(ERROR_INVALID_HANDLE);
 }
 
 // ---- probes ----------------------------------------------------------------------------------------------

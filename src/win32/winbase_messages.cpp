@@ -168,27 +168,26 @@ DWORD deliver_message(const std::basic_string<Char>& text, DWORD flags, Char* ou
     auto* const buffer =
         static_cast<Char*>(heaps.find(heaps.process_heap())->allocate(size, {.zeroed = true}));
     *reinterpret_cast<Char**>(out) = buffer;
-    if (buffer == nullptr) return static_cast<DWORD>(fail_with(ERROR_NOT_ENOUGH_MEMORY));
+    if (buffer == nullptr) return failed<DWORD>(ERROR_NOT_ENOUGH_MEMORY);
     out = buffer;
     room = static_cast<DWORD>(text.size() + 1);
   }
-  if (text.size() >= room) return static_cast<DWORD>(fail_with(ERROR_INSUFFICIENT_BUFFER));
+  if (text.size() >= room) return failed<DWORD>(ERROR_INSUFFICIENT_BUFFER);
   return deliver_terminated(std::basic_string_view<Char>(text), out, room);
 }
 
 DWORD FormatMessageW(DWORD flags, LPCVOID source, DWORD id, DWORD, LPWSTR out, DWORD room,
                      const void* arguments) {
-  if (out == nullptr) return static_cast<DWORD>(fail_with(ERROR_INVALID_PARAMETER));
+  if (out == nullptr) return failed<DWORD>(ERROR_INVALID_PARAMETER);
   const auto text = message(flags, source, id, arguments, false);
-  return text ? deliver_message(*text, flags, out, room) : static_cast<DWORD>(fail_with(text.error()));
+  return text ? deliver_message(*text, flags, out, room) : failed<DWORD>(text.error());
 }
 
 DWORD FormatMessageA(DWORD flags, LPCVOID source, DWORD id, DWORD, LPSTR out, DWORD room,
                      const void* arguments) {
-  if (out == nullptr) return static_cast<DWORD>(fail_with(ERROR_INVALID_PARAMETER));
+  if (out == nullptr) return failed<DWORD>(ERROR_INVALID_PARAMETER);
   const auto text = message(flags, source, id, arguments, true);
-  return text ? deliver_message(nls::to_utf8(*text), flags, out, room)
-              : static_cast<DWORD>(fail_with(text.error()));
+  return text ? deliver_message(nls::to_utf8(*text), flags, out, room) : failed<DWORD>(text.error());
 }
 
 const Export kExports[] = {

@@ -26,8 +26,8 @@ constexpr std::uint32_t kNoSuchKeySet = 0x80090016u;  // NTE_BAD_KEYSET
 constexpr ULONG_PTR kProvider = 0xB0BB1;
 
 BOOL acquire(ULONG_PTR* provider, DWORD flags) {
-  if (provider == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
-  if ((flags & CRYPT_VERIFYCONTEXT) != CRYPT_VERIFYCONTEXT) return fail_with(kNoSuchKeySet);
+  if (provider == nullptr) return failed(ERROR_INVALID_PARAMETER);
+  if ((flags & CRYPT_VERIFYCONTEXT) != CRYPT_VERIFYCONTEXT) return failed(kNoSuchKeySet);
   *provider = kProvider;
   return TRUE;
 }
@@ -40,11 +40,11 @@ BOOL CryptAcquireContextW(ULONG_PTR* provider, LPCWSTR, LPCWSTR, DWORD, DWORD fl
 }
 
 BOOL CryptReleaseContext(ULONG_PTR provider, DWORD flags) {
-  return provider == kProvider && flags == 0 ? TRUE : fail_with(ERROR_INVALID_PARAMETER);
+  return provider == kProvider && flags == 0 ? TRUE : failed(ERROR_INVALID_PARAMETER);
 }
 
 BOOL CryptGenRandom(ULONG_PTR provider, DWORD size, BYTE* out) {
-  if (provider != kProvider || out == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (provider != kProvider || out == nullptr) return failed(ERROR_INVALID_PARAMETER);
   for (DWORD done = 0; done < size;) {
     const ssize_t got = getrandom(out + done, size - done, 0);
     if (got > 0) done += static_cast<DWORD>(got);
@@ -70,7 +70,7 @@ template <class Char>
 BOOL give_name(std::basic_string_view<Char> name, Char* buffer, DWORD* size) {
   const DWORD room = *size;
   *size = static_cast<DWORD>(name.size() + 1);
-  if (deliver_terminated(name, buffer, room) != name.size()) return fail_with(ERROR_INSUFFICIENT_BUFFER);
+  if (deliver_terminated(name, buffer, room) != name.size()) return failed(ERROR_INSUFFICIENT_BUFFER);
   return TRUE;
 }
 

@@ -88,7 +88,7 @@ CPINFO describe(const nls::CodePage& page) {
 
 BOOL GetCPInfo(UINT number, CPINFO* info) {
   const nls::CodePage* page = nls::code_page(number);
-  if (page == nullptr || info == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (page == nullptr || info == nullptr) return failed(ERROR_INVALID_PARAMETER);
   *info = describe(*page);
   return TRUE;
 }
@@ -96,7 +96,7 @@ BOOL GetCPInfo(UINT number, CPINFO* info) {
 template <class Char, class Name>
 BOOL describe_more(UINT number, DWORD flags, CPINFOEX<Char>* info, Name name_of) {
   const nls::CodePage* page = nls::code_page(number);
-  if (page == nullptr || info == nullptr || flags != 0) return fail_with(ERROR_INVALID_PARAMETER);
+  if (page == nullptr || info == nullptr || flags != 0) return failed(ERROR_INVALID_PARAMETER);
   const CPINFO plain = describe(*page);
   *info = {};
   info->MaxCharSize = plain.MaxCharSize;
@@ -142,7 +142,7 @@ LCID GetThreadLocale() {
 
 BOOL SetThreadLocale(LCID id) {
   const nls::Locale* locale = nls::find_locale(id);
-  if (locale == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (locale == nullptr) return failed(ERROR_INVALID_PARAMETER);
   current_teb()->CurrentLocale = locale->id;
   return TRUE;
 }
@@ -171,15 +171,15 @@ int GetSystemDefaultLocaleName(LPWSTR out, int room) {
 
 int LCIDToLocaleName(LCID id, LPWSTR out, int room, DWORD flags) {
   const nls::Locale* locale = nls::find_locale(id);
-  if (locale == nullptr || (room != 0 && out == nullptr)) return fail_with(ERROR_INVALID_PARAMETER);
-  if (flags & ~DWORD{LOCALE_ALLOW_NEUTRAL_NAMES}) return fail_with(ERROR_INVALID_PARAMETER);
+  if (locale == nullptr || (room != 0 && out == nullptr)) return failed(ERROR_INVALID_PARAMETER);
+  if (flags & ~DWORD{LOCALE_ALLOW_NEUTRAL_NAMES}) return failed(ERROR_INVALID_PARAMETER);
   return deliver_name(locale->name, out, room);
 }
 
 LCID LocaleNameToLCID(LPCWSTR name, DWORD flags) {
   const nls::Locale* locale = locale_named(name);
   if (locale == nullptr || (flags & ~DWORD{LOCALE_ALLOW_NEUTRAL_NAMES})) {
-    return static_cast<LCID>(fail_with(ERROR_INVALID_PARAMETER));
+    return static_cast<LCID>(failed(ERROR_INVALID_PARAMETER));
   }
   return locale->id;
 }
@@ -192,22 +192,21 @@ constexpr std::u16string_view kFontSignature(u"\u002F\0\0\0\0\0\0\0\u0001\0\u800
 int deliver_number(DWORD number, LPWSTR out, int room) {
   constexpr int kUnits = sizeof(DWORD) / sizeof(WCHAR);
   if (room == 0) return kUnits;
-  if (room < kUnits) return fail_with(ERROR_INSUFFICIENT_BUFFER);
+  if (room < kUnits) return failed(ERROR_INSUFFICIENT_BUFFER);
   std::memcpy(out, &number, sizeof number);
   return kUnits;
 }
 
 int locale_info(const nls::Locale* locale, DWORD type, LPWSTR out, int room) {
-  if (locale == nullptr || room < 0 || (room != 0 && out == nullptr))
-    return fail_with(ERROR_INVALID_PARAMETER);
+  if (locale == nullptr || room < 0 || (room != 0 && out == nullptr)) return failed(ERROR_INVALID_PARAMETER);
   const DWORD field = type & LOCALE_FIELD;
   if (type & LOCALE_RETURN_NUMBER) {
     const auto number = locale->number(field);
-    return number ? deliver_number(*number, out, room) : fail_with(ERROR_INVALID_FLAGS);
+    return number ? deliver_number(*number, out, room) : failed(ERROR_INVALID_FLAGS);
   }
   if (field == LOCALE_FONTSIGNATURE) return deliver(kFontSignature, out, room);
   const auto text = locale->text(field);
-  if (!text) return fail_with(ERROR_INVALID_FLAGS);
+  if (!text) return failed(ERROR_INVALID_FLAGS);
   return deliver_name(*text, out, room);
 }
 
@@ -260,10 +259,10 @@ std::u16string map_case(std::u16string_view text, DWORD flags) {
 
 int map_string(const nls::Locale* locale, DWORD flags, LPCWSTR text, int length, LPWSTR out, int room) {
   if (locale == nullptr || text == nullptr || length == 0 || room < 0 || (room != 0 && out == nullptr)) {
-    return fail_with(ERROR_INVALID_PARAMETER);
+    return failed(ERROR_INVALID_PARAMETER);
   }
   flags &= ~DWORD{LOCALE_USE_CP_ACP};
-  if (!can_map(flags) || (out == text && !has_case(flags))) return fail_with(ERROR_INVALID_FLAGS);
+  if (!can_map(flags) || (out == text && !has_case(flags))) return failed(ERROR_INVALID_FLAGS);
   if (flags & LCMAP_SORTKEY) {
     return deliver(nls::sort_key(text_of(text, length), flags), reinterpret_cast<char*>(out), room);
   }
@@ -282,11 +281,11 @@ int LCMapStringW(LCID id, DWORD flags, LPCWSTR text, int length, LPWSTR out, int
 int LCMapStringA(LCID id, DWORD flags, LPCSTR text, int length, LPSTR out, int room) {
   const nls::Locale* locale = nls::find_locale(id);
   if (locale == nullptr || text == nullptr || length == 0 || room < 0 || (room != 0 && out == nullptr)) {
-    return fail_with(ERROR_INVALID_PARAMETER);
+    return failed(ERROR_INVALID_PARAMETER);
   }
   const nls::CodePage& page = page_of(*locale, flags);
   flags &= ~DWORD{LOCALE_USE_CP_ACP};
-  if (!can_map(flags)) return fail_with(ERROR_INVALID_FLAGS);
+  if (!can_map(flags)) return failed(ERROR_INVALID_FLAGS);
   if (flags & LCMAP_SORTKEY)
     return deliver(nls::sort_key(page.to_wide(text_of(text, length)).text, flags), out, room);
   const auto mapped = map_case(page.to_wide(text_with_end(text, length)).text, flags);
@@ -295,8 +294,8 @@ int LCMapStringA(LCID id, DWORD flags, LPCSTR text, int length, LPSTR out, int r
 
 int CompareStringA(LCID id, DWORD flags, LPCSTR a, int a_length, LPCSTR b, int b_length) {
   const nls::Locale* locale = nls::find_locale(id);
-  if (locale == nullptr || a == nullptr || b == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
-  if (flags & ~(nls::kAllCompareFlags | LOCALE_USE_CP_ACP)) return fail_with(ERROR_INVALID_FLAGS);
+  if (locale == nullptr || a == nullptr || b == nullptr) return failed(ERROR_INVALID_PARAMETER);
+  if (flags & ~(nls::kAllCompareFlags | LOCALE_USE_CP_ACP)) return failed(ERROR_INVALID_FLAGS);
   const nls::CodePage& page = page_of(*locale, flags);
   const int order =
       nls::compare(page.to_wide(text_of(a, a_length)).text, page.to_wide(text_of(b, b_length)).text, flags);
@@ -305,7 +304,7 @@ int CompareStringA(LCID id, DWORD flags, LPCSTR a, int a_length, LPCSTR b, int b
 
 BOOL GetStringTypeExA(LCID id, DWORD kind, LPCSTR text, int length, WORD* types) {
   const nls::Locale* locale = nls::find_locale(id);
-  if (locale == nullptr || text == nullptr || length == 0) return fail_with(ERROR_INVALID_PARAMETER);
+  if (locale == nullptr || text == nullptr || length == 0) return failed(ERROR_INVALID_PARAMETER);
   const auto wide = page_of(*locale, 0).to_wide(text_with_end(text, length)).text;
   return string_types(kind, wide, types);
 }
@@ -321,7 +320,7 @@ using LocaleEnumProcW = BOBBIN_MS_ABI BOOL (*)(LPWSTR);
 using LocaleEnumProcA = BOBBIN_MS_ABI BOOL (*)(LPSTR);
 
 BOOL EnumSystemLocalesEx(LocaleEnumProcEx callback, DWORD flags, LONG_PTR parameter, PVOID reserved) {
-  if (callback == nullptr || reserved != nullptr) return fail_with(ERROR_INVALID_PARAMETER);
+  if (callback == nullptr || reserved != nullptr) return failed(ERROR_INVALID_PARAMETER);
   const bool windows = flags == LOCALE_ALL || (flags & LOCALE_WINDOWS) != 0;
   for (const nls::Locale& locale : nls::all_locales()) {
     WCHAR name[kLocaleNameMax] = {};
@@ -334,8 +333,8 @@ BOOL EnumSystemLocalesEx(LocaleEnumProcEx callback, DWORD flags, LONG_PTR parame
 /// Numbers in eight hexadecimal digits, of locales that have a country.
 template <class Char>
 BOOL enumerate_ids(BOBBIN_MS_ABI BOOL (*callback)(Char*), DWORD flags) {
-  if (callback == nullptr) return fail_with(ERROR_INVALID_PARAMETER);
-  if (flags != LCID_INSTALLED && flags != LCID_SUPPORTED) return fail_with(ERROR_INVALID_FLAGS);
+  if (callback == nullptr) return failed(ERROR_INVALID_PARAMETER);
+  if (flags != LCID_INSTALLED && flags != LCID_SUPPORTED) return failed(ERROR_INVALID_FLAGS);
   for (const nls::Locale& locale : nls::all_locales()) {
     if (locale.id == nls::kLocaleInvariant) continue;
     Char digits[9] = {};

@@ -11,6 +11,7 @@
 #include "abi/status.hpp"
 #include "os/fake/fake.hpp"
 #include "os/os.hpp"
+#include "os/protection.hpp"
 
 namespace bobbin::os {
 namespace {
@@ -51,24 +52,6 @@ bool known(const void* at, std::size_t size) {
   if (after == g_books.mappings.begin()) return false;
   const auto& [start, length] = *--after;
   return number(at) + size <= start + length;
-}
-
-int host_protection(Protection protection) {
-  switch (protection) {
-    case Protection::none:
-      return PROT_NONE;
-    case Protection::read:
-      return PROT_READ;
-    case Protection::read_write:
-      return PROT_READ | PROT_WRITE;
-    case Protection::execute:
-      return PROT_EXEC;
-    case Protection::read_execute:
-      return PROT_READ | PROT_EXEC;
-    case Protection::read_write_execute:
-      return PROT_READ | PROT_WRITE | PROT_EXEC;
-  }
-  return PROT_NONE;
 }
 
 }  // namespace

@@ -11,29 +11,12 @@
 #include "abi/status.hpp"
 #include "os/linux/injection.hpp"
 #include "os/os.hpp"
+#include "os/protection.hpp"
 
 namespace bobbin::os {
 namespace {
 
 std::atomic<std::uint64_t> g_failure_countdown{0};
-
-int host_protection(Protection protection) {
-  switch (protection) {
-    case Protection::none:
-      return PROT_NONE;
-    case Protection::read:
-      return PROT_READ;
-    case Protection::read_write:
-      return PROT_READ | PROT_WRITE;
-    case Protection::execute:
-      return PROT_EXEC;
-    case Protection::read_execute:
-      return PROT_READ | PROT_EXEC;
-    case Protection::read_write_execute:
-      return PROT_READ | PROT_WRITE | PROT_EXEC;
-  }
-  return PROT_NONE;
-}
 
 std::unexpected<Error> host_error(const char* call, int code) {
   return fail({.kind = code == ENOMEM ? ErrorKind::out_of_memory : ErrorKind::system,
