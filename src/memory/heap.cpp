@@ -96,7 +96,7 @@ void Heap::wait_until_mine() const noexcept {
   for (;;) {
     const std::uint32_t seen = released_.load(std::memory_order_acquire);
     const void* holder = holder_.load(std::memory_order_acquire);
-    if (holder == nullptr || holder == myself()) return;
+    if (holder == nullptr || holder == myself() || broken_.load(std::memory_order_acquire)) return;
     os::futex_wait(released_, seen);
   }
 }
@@ -106,20 +106,27 @@ void Heap::lock() noexcept {
     const void* holder = nullptr;
     if (holder_.compare_exchange_strong(holder, myself(), std::memory_order_acquire) || holder == myself())
       break;
+    if (broken_.load(std::memory_order_acquire)) return;
     wait_until_mine();
   }
   ++depth_;
 }
 
 bool Heap::unlock() noexcept {
-  if (holder_.load(std::memory_order_relaxed) != myself()) return false;
-  if (--depth_ == 0) break_lock();
+  if (holder_.load(std::memory_order_relaxed) != myself()) return broken_.load(std::memory_order_acquire);
+  if (--depth_ == 0) {
+    holder_.store(nullptr, std::memory_order_release);
+    wake_waiters();
+  }
   return true;
 }
 
 void Heap::break_lock() noexcept {
-  depth_ = 0;
-  holder_.store(nullptr, std::memory_order_release);
+  broken_.store(true, std::memory_order_release);
+  wake_waiters();
+}
+
+void Heap::wake_waiters() noexcept {
   released_.fetch_add(1, std::memory_order_release);
   os::futex_wake(released_, INT_MAX);
 }

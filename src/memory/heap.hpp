@@ -45,7 +45,7 @@ class Heap {
   void lock() noexcept;
   /// False if the calling thread does not hold it.
   [[nodiscard]] bool unlock() noexcept;
-  /// Opens the lock whoever holds it: its thread has been stopped and will not come back.
+  /// From now on the lock keeps nobody out: whoever held it has been stopped and will not come back.
   void break_lock() noexcept;
 
   /// HEAP_* flags that it was created with.
@@ -57,6 +57,7 @@ class Heap {
   [[nodiscard]] void* reallocate_block(void* block, std::size_t size, HeapRequest request);
   [[nodiscard]] void* move_small(void* block, std::size_t before, std::size_t size, bool zeroed);
   void wait_until_mine() const noexcept;
+  void wake_waiters() noexcept;
   /// Waits while another thread holds the guest's lock.
   void respect_lock() const noexcept {
     if (holder_.load(std::memory_order_acquire) != nullptr) [[unlikely]]
@@ -72,6 +73,7 @@ class Heap {
   std::atomic<const void*> holder_{nullptr};  ///< who holds the guest's lock
   std::uint32_t depth_ = 0;                   ///< how often; written by the holder only
   std::atomic<std::uint32_t> released_{0};    ///< counts releases; waiters sleep on it
+  std::atomic<bool> broken_{false};           ///< for good: the holder does not matter any more
   SmallBlocks small_;
   LargeBlocks large_;  ///< also small ones, where there is no room for spans or the thread is past its end
 };

@@ -48,7 +48,8 @@ class Heaps {
   /// The handles of LocalAlloc and GlobalAlloc; their memory is the process heap's.
   [[nodiscard]] Moveables& moveables() { return moveables_; }
 
-  /// Opens every heap's guest lock. For the end of the process, when the threads that held them are stopped.
+  /// Opens every heap's guest lock for good (Heap::break_lock). For the end of the process: HeapLock returns
+  /// to guest code, so a thread can be stopped while it holds one.
   void break_locks() noexcept;
 
  private:

@@ -238,10 +238,14 @@ TEST_F(HeapTest, TheGuestsLockKeepsOthersOut) {
 }
 
 TEST_F(HeapTest, ABrokenLockIsOpen) {
-  std::jthread([&] { heap.lock(); }).join();  // ends as its holder
+  std::jthread([&] { heap.lock(); }).join();   // ends as its holder
+  std::jthread waiting([&] { heap.lock(); });  // another one that never gives it back
   heap.break_lock();
+  waiting.join();
   void* block = heap.allocate(10, {});
   EXPECT_TRUE(heap.free(block));
+  heap.lock();
+  EXPECT_TRUE(heap.unlock());
 }
 
 }  // namespace

@@ -142,7 +142,7 @@ Result<void> State::build() {
                                          peb.TlsExpansionBitmapBits);
   if (!made_engine) return propagate(made_engine);
   engine = std::move(*made_engine);
-  threads = std::make_unique<thread::Threads>(*engine, space, peb);
+  threads = std::make_unique<thread::Threads>(*engine, space, heaps, peb);
 
   loader::Options loader_options;
   loader_options.search = search_path(options);

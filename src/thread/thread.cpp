@@ -63,8 +63,8 @@ void set_stack(abi::TEB& teb, void* low, void* limit, void* high) {
 
 }  // namespace
 
-Threads::Threads(tls::Engine& engine, memory::AddressSpace& space, abi::PEB& peb)
-    : engine_(engine), space_(space), peb_(peb), stacks_(space) {
+Threads::Threads(tls::Engine& engine, memory::AddressSpace& space, memory::Heaps& heaps, abi::PEB& peb)
+    : engine_(engine), space_(space), heaps_(heaps), peb_(peb), stacks_(space) {
   install_stop_signal();
 }
 
@@ -417,6 +417,7 @@ void Threads::stop_all_others(std::uint32_t code) {
 void Threads::await_others() noexcept {
   const std::uint32_t own = t_current != nullptr && !t_current->attached_by_host() ? 1 : 0;
   while (busy_.load() > own) {
+  heaps_.break_locks();
     {
       const std::scoped_lock lock(mutex_);
       for (Thread* thread : alive_) {

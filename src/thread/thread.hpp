@@ -29,6 +29,7 @@
 #include "abi/teb.hpp"
 #include "base/error.hpp"
 #include "memory/address_space.hpp"
+#include "memory/heaps.hpp"
 #include "os/os.hpp"
 #include "sync/dispatcher.hpp"
 #include "sync/object.hpp"
@@ -136,7 +137,7 @@ class Threads {
   friend struct StopAccess;
 
  public:
-  Threads(tls::Engine& engine, memory::AddressSpace& space, abi::PEB& peb);
+  Threads(tls::Engine& engine, memory::AddressSpace& space, memory::Heaps& heaps, abi::PEB& peb);
   /// Takes the TEB of every host thread that is still attached; none of them is in guest code any more.
   ~Threads();
   Threads(const Threads&) = delete;
@@ -179,7 +180,8 @@ class Threads {
   void run_on_main_stack(std::size_t stack_size, const std::function<void()>& body);
 
   /// Process exit, step 2: no other thread executes guest code from now on; their handles are signalled with
-  /// `code`, their mutexes abandoned; nothing is notified. Threads inside natives end with their native.
+  /// `code`, their mutexes abandoned, their heap locks open; nothing is notified. Threads inside natives end
+  /// with their native.
   void stop_all_others(std::uint32_t code);
   /// After stop_all_others: waits until every guest thread but the calling one has left its stack. To be
   /// called while all that natives use still exists; host threads that are attached go on by themselves.
@@ -207,6 +209,7 @@ class Threads {
 
   tls::Engine& engine_;
   memory::AddressSpace& space_;
+  memory::Heaps& heaps_;
   abi::PEB& peb_;
   StackPool stacks_;
   LifeObserver* observer_ = nullptr;

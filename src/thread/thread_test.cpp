@@ -59,7 +59,7 @@ class ThreadsTest : public testing::Test {
     auto made = tls::Engine::create({}, peb.TlsBitmapBits, peb.TlsExpansionBitmapBits);
     ASSERT_TRUE(made);
     engine = std::move(*made);
-    threads = std::make_unique<Threads>(*engine, space, peb);
+    threads = std::make_unique<Threads>(*engine, space, heaps, peb);
     log = std::make_unique<Log>(*threads);
     threads->set_observer(log.get());
   }
@@ -96,6 +96,7 @@ class ThreadsTest : public testing::Test {
 
   abi::PEB peb{};
   memory::AddressSpace space;
+  memory::Heaps heaps;
   std::unique_ptr<tls::Engine> engine;
   std::unique_ptr<Threads> threads;
   std::unique_ptr<Log> log;

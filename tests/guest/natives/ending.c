@@ -1,5 +1,7 @@
 // How a process can end: by the function that is named on the command line, with exit code 67. Never by
-// main's return, and nothing after the call runs.
+// main's return, and nothing after the call runs. "HeapLock": by ExitProcess, whose notification allocates
+// from a heap that a stopped thread holds the lock of. Whether it gets the memory or the process ends there
+// and then (Windows, for locks of dead threads), it does not hang.
 #include <stdio.h>
 #include <string.h>
 #include <windows.h>
@@ -7,6 +9,29 @@
 #define NTDLL(type, name, arguments) \
   type(WINAPI* name) arguments =     \
       (type(WINAPI*) arguments)(void*)GetProcAddress(GetModuleHandleA("ntdll.dll"), #name)
+
+static HANDLE g_heap, g_locked;
+
+static DWORD WINAPI hold_lock(void* unused) {
+  (void)unused;
+  HeapLock(g_heap);
+  SetEvent(g_locked);
+  for (;;) Sleep(1000);
+}
+
+static void NTAPI on_detach(void* module, DWORD reason, void* reserved) {
+  (void)module, (void)reserved;
+  if (reason == DLL_PROCESS_DETACH && g_heap != NULL) HeapAlloc(g_heap, 0, 16);
+}
+__attribute__((section(".CRT$XLD"), used)) static const PIMAGE_TLS_CALLBACK kCallback = on_detach;
+
+static void exit_with_locked_heap(void) {
+  g_heap = HeapCreate(0, 0, 0);
+  g_locked = CreateEventA(NULL, TRUE, FALSE, NULL);
+  CloseHandle(CreateThread(NULL, 0, hold_lock, NULL, 0, NULL));
+  WaitForSingleObject(g_locked, INFINITE);
+  ExitProcess(67);
+}
 
 int main(int count, char** arguments) {
   NTDLL(LONG, NtTerminateProcess, (HANDLE, LONG));
@@ -18,6 +43,7 @@ int main(int count, char** arguments) {
   if (!strcmp(by, "RtlExitUserProcess")) RtlExitUserProcess(67);
   if (!strcmp(by, "ExitProcess")) ExitProcess(67);
   if (!strcmp(by, "TerminateProcess")) return TerminateProcess(GetCurrentProcess(), 67);
+  if (!strcmp(by, "HeapLock")) exit_with_locked_heap();
   if (!strcmp(by, "ExitThread")) ExitThread(67);  // the last thread's exit code is the process's
   printf("still here after %s\n", by);
   return 1;
