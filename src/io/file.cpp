@@ -466,7 +466,7 @@ Result<PipeEnds> make_pipe(std::size_t size) {
   return PipeEnds{std::move(reader), std::move(writer)};
 }
 
-Result<sync::Ref<File>> adopt_host_stream(int fd, Console& console) {
+Result<sync::Ref<File>> adopt_host_stream(int fd, bool input, Console& console) {
   const int flags = fcntl(fd, F_GETFL);
   const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (flags < 0 || copy < 0) return host_failure("the stream is not open", errno);
@@ -476,7 +476,7 @@ Result<sync::Ref<File>> adopt_host_stream(int fd, Console& console) {
   std::uint32_t access = abi::FILE_READ_ATTRIBUTES | abi::FILE_WRITE_ATTRIBUTES;
   if ((flags & O_ACCMODE) != O_WRONLY) access |= abi::FILE_GENERIC_READ;
   if ((flags & O_ACCMODE) != O_RDONLY) access |= abi::FILE_GENERIC_WRITE;
-  FileKind kind = kind_of_stream(copy, fd == 0, *about);
+  FileKind kind = kind_of_stream(copy, input, *about);
   struct stat null;
   const bool is_null = kind == FileKind::device && stat("/dev/null", &null) == 0 &&
                        null.st_ino == about->id.inode && null.st_dev == about->id.device;

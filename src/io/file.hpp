@@ -226,9 +226,9 @@ struct PipeEnds {
 };
 [[nodiscard]] Result<PipeEnds> make_pipe(std::size_t size);
 
-/// A File over a descriptor of the host (its standard streams): a private duplicate, so that closing the
-/// handle leaves the host's stream open. A terminal is the input side of the console as descriptor 0, else
-/// the output side. STATUS_INVALID_HANDLE if the descriptor is closed.
-[[nodiscard]] Result<sync::Ref<File>> adopt_host_stream(int fd, Console& console);
+/// A File over a descriptor of the host (a standard stream, or what a parent passed on): a private duplicate,
+/// so that closing the handle leaves the host's stream open. A terminal is the console's input side if
+/// `input`, else its output side. STATUS_INVALID_HANDLE if the descriptor is closed.
+[[nodiscard]] Result<sync::Ref<File>> adopt_host_stream(int fd, bool input, Console& console);
 
 }  // namespace bobbin::io

@@ -8,7 +8,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <thread>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "abi/status.hpp"
 #include "nls/utf.hpp"
@@ -123,6 +127,15 @@ std::vector<std::string> environment_for(const ChildRequest& request, Process& p
   };
   add(kCommandLineVariable, nls::name_to_utf8(request.command_line));
   add(kExitCodeVariable, std::to_string(exit_code_fd));
+  std::string handles;
+  for (const auto& [handle, file] : request.inherited) {
+    fmt::format_to(std::back_inserter(handles), "{}:{}:{:d} ", handle, file->fd(),
+                   file->file_kind() == io::FileKind::console_input);
+  }
+  if (!handles.empty()) add(kHandlesVariable, handles);
+  if (!request.runtime_data.empty()) {
+    add(kRuntimeDataVariable, fmt::format("{:02x}", fmt::join(request.runtime_data, "")));
+  }
   return list;
 }
 
@@ -223,7 +236,10 @@ Result<sync::Ref<ProcessObject>> start_child(const ChildRequest& request, Proces
     else
       posix_spawn_file_actions_addopen(&spawn.actions, fd, "/dev/null", O_RDWR, 0);
   }
-  posix_spawn_file_actions_adddup2(&spawn.actions, report_to.get(), report_to.get());  // stays open over exec
+  // A descriptor duplicated onto itself stays open over exec.
+  posix_spawn_file_actions_adddup2(&spawn.actions, report_to.get(), report_to.get());
+  for (const auto& [handle, file] : request.inherited)
+    posix_spawn_file_actions_adddup2(&spawn.actions, file->fd(), file->fd());
   if (!request.current_directory.empty()) {
     const auto folder = files.locate_existing(request.current_directory);
     if (!folder) return refused(abi::STATUS_NOT_A_DIRECTORY, "the child's current directory does not exist");

@@ -4,13 +4,16 @@
 #include <array>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
 #include "io/files.hpp"
 #include "os/os.hpp"
+#include "sync/handle_table.hpp"
 #include "sync/object.hpp"
 
 namespace bobbin::process {
@@ -22,6 +25,11 @@ class Process;
 inline constexpr std::u16string_view kCommandLineVariable = u"BOBBIN_COMMAND_LINE";  ///< exactly as given
 inline constexpr std::u16string_view kExitCodeVariable =
     u"BOBBIN_EXIT_CODE_FD";  ///< where 32 bits are awaited
+/// What it inherits: "HANDLE:DESCRIPTOR:IS_CONSOLE_INPUT" for each handle, separated by spaces.
+inline constexpr std::u16string_view kHandlesVariable = u"BOBBIN_HANDLES";
+/// STARTUPINFO.lpReserved2 in hexadecimal: by it C runtimes tell their children which handles are which of
+/// their file descriptors.
+inline constexpr std::u16string_view kRuntimeDataVariable = u"BOBBIN_RUNTIME_DATA";
 
 /// A child's first thread, of which we know only that it lives as long as the child: signalled with it.
 class ChildThread final : public sync::Waitable {
@@ -92,6 +100,8 @@ struct ChildRequest {
   std::optional<std::u16string> environment = {};   ///< a block; nothing: ours
   std::u16string current_directory = {};            ///< empty: ours
   std::array<sync::Ref<io::File>, 3> streams = {};  ///< a null one is /dev/null
+  std::vector<std::pair<sync::Handle, sync::Ref<io::File>>> inherited = {};
+  std::span<const std::uint8_t> runtime_data = {};  ///< STARTUPINFO.lpReserved2
 };
 
 /// Starts a Windows program. STATUS_OBJECT_NAME_NOT_FOUND, STATUS_INVALID_IMAGE_FORMAT (no Windows program),

@@ -29,6 +29,9 @@ Parameters::Parameters(Contents contents)
   block_.ImagePathName = view_of(contents_.image_path);
   block_.CommandLine = view_of(contents_.command_line);
   block_.WindowTitle = view_of(contents_.window_title);
+  const auto runtime_data_size = static_cast<abi::USHORT>(contents_.runtime_data.size());
+  block_.RuntimeData = {runtime_data_size, runtime_data_size,
+                        reinterpret_cast<char16_t*>(contents_.runtime_data.data())};
   block_.Environment = contents_.environment.data();
   block_.EnvironmentSize = 2 * contents_.environment.size();
   set_current_directory(contents_.current_directory);

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "abi/teb.hpp"
 #include "sync/handle_table.hpp"
@@ -22,6 +23,7 @@ class Parameters {
     std::u16string environment;        ///< a block, with both NULs
     std::u16string dll_path = {};
     std::u16string window_title = {};  ///< the image path if empty
+    std::vector<std::uint8_t> runtime_data = {};
   };
   explicit Parameters(Contents contents);
   Parameters(const Parameters&) = delete;

@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cstring>
+#include <sstream>
 
 #include "nls/utf.hpp"
 #include "process/child.hpp"
@@ -33,6 +34,36 @@ int exit_code_descriptor(const std::optional<std::u16string>& message) {
   return fd > 2 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
 }
 
+/// Handles that a Bobbin parent lets us inherit: the same values for what its descriptors name.
+Result<void> take_handles(const std::optional<std::u16string>& message, io::Files& files,
+                          sync::HandleTable& handles) {
+  if (!message) return {};
+  std::istringstream list(nls::to_utf8(*message));
+  sync::Handle handle = 0;
+  int fd = -1, is_console_input = 0;
+  for (char colon; list >> handle >> colon >> fd >> colon >> is_console_input;) {
+    if (fd < 3) continue;  // not from a parent of ours
+    auto file = io::adopt_host_stream(fd, is_console_input != 0, files.console());
+    if (!file) continue;  // closed on the way
+    close(fd);
+    auto inserted = handles.insert_at(handle, std::move(*file), true);
+    if (!inserted) return inserted;
+  }
+  return {};
+}
+
+std::vector<std::uint8_t> bytes_of(const std::optional<std::u16string>& message) {
+  std::vector<std::uint8_t> bytes;
+  if (!message) return bytes;
+  const std::string text = nls::to_utf8(*message);
+  for (std::size_t i = 0; i + 2 <= text.size(); i += 2) {
+    std::uint8_t byte = 0;
+    std::from_chars(&text[i], &text[i] + 2, byte, 16);
+    bytes.push_back(byte);
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Process>> Process::create(ProcessOptions options, io::Files& files,
@@ -48,6 +79,9 @@ Result<std::unique_ptr<Process>> Process::create(ProcessOptions options, io::Fil
   for (const auto& name : options.unset_variables) remove_variable(environment, nls::name_to_utf16(name));
   const auto parent_line = take_message(environment, kCommandLineVariable);
   process->exit_code_fd_ = exit_code_descriptor(take_message(environment, kExitCodeVariable));
+  auto inherited = take_handles(take_message(environment, kHandlesVariable), files, handles);
+  if (!inherited) return propagate(inherited);
+  auto runtime_data = bytes_of(take_message(environment, kRuntimeDataVariable));
 
   process->image_path_ = files.drives().to_windows(options.program);
   std::vector<std::u16string> arguments = {process->image_path_};
@@ -55,13 +89,14 @@ Result<std::unique_ptr<Process>> Process::create(ProcessOptions options, io::Fil
   Parameters::Contents contents{.image_path = process->image_path_,
                                 .command_line = parent_line ? *parent_line : join_command_line(arguments),
                                 .current_directory = files.directories().current,
-                                .environment = environment.block()};
+                                .environment = environment.block(),
+                                .runtime_data = std::move(runtime_data)};
   process->command_line_ansi_ = nls::to_utf8(contents.command_line);
   process->parameters_ = std::make_unique<Parameters>(std::move(contents));
   process->window_title_ansi_ = nls::to_utf8(process->parameters_->get()->WindowTitle.Buffer);
   process->options_ = std::move(options);
   for (int fd = 0; fd < 3; ++fd) {
-    auto file = io::adopt_host_stream(fd, files.console());
+    auto file = io::adopt_host_stream(fd, fd == 0, files.console());
     if (!file) continue;
     auto handle = handles.insert(std::move(*file), true);
     if (!handle) return propagate(handle);

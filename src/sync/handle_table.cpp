@@ -9,6 +9,8 @@
 namespace bobbin::sync {
 namespace {
 
+constexpr std::size_t kMostHandles = std::size_t{1} << 24;  ///< as on Windows
+
 std::unexpected<Error> invalid_handle(Handle handle) {
   return fail({.kind = ErrorKind::invalid,
                .status = abi::STATUS_INVALID_HANDLE,
@@ -41,6 +43,26 @@ Result<Handle> HandleTable::insert(Ref<Object> object, bool inheritable) try {
   free_.pop_back();
   entries_[index] = {std::move(object), inheritable, false};
   return 4 * (index + 1);
+} catch (const std::bad_alloc&) {
+  return fail(
+      {.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = "no memory for a handle"});
+}
+
+Result<void> HandleTable::insert_at(Handle handle, Ref<Object> object, bool inheritable) try {
+  const std::scoped_lock lock(mutex_);
+  const std::size_t index = handle / 4 - 1;
+  if (index >= kMostHandles || find(handle) != nullptr) return invalid_handle(handle);
+  if (index >= entries_.size()) {
+    entries_.reserve(index + 1);
+    free_.reserve(entries_.capacity());
+    entries_.resize(index + 1);
+  }
+  entries_[index] = {std::move(object), inheritable, false};
+  free_.clear();  // in order, which is a heap
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (!entries_[i].object) free_.push_back(i);
+  }
+  return {};
 } catch (const std::bad_alloc&) {
   return fail(
       {.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = "no memory for a handle"});
@@ -85,6 +107,15 @@ Result<void> HandleTable::set_inheritable(Handle handle, bool inheritable) {
   if (entry == nullptr) return invalid_handle(handle);
   entry->inheritable = inheritable;
   return {};
+}
+
+std::vector<std::pair<Handle, Ref<Object>>> HandleTable::all_inheritable() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::pair<Handle, Ref<Object>>> all;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (entries_[i].object && entries_[i].inheritable) all.emplace_back(4 * (i + 1), entries_[i].object);
+  }
+  return all;
 }
 
 Result<bool> HandleTable::protected_from_close(Handle handle) const {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/error.hpp"
@@ -22,6 +23,9 @@ class HandleTable {
   /// Names `object` by a new handle, which shares ownership of it. Fails only when memory runs out.
   [[nodiscard]] Result<Handle> insert(Ref<Object> object, bool inheritable = false);
 
+  /// The same with a value that a parent process has chosen: `handle` is a multiple of four and not in use.
+  [[nodiscard]] Result<void> insert_at(Handle handle, Ref<Object> object, bool inheritable);
+
   /// The object behind a handle, or STATUS_INVALID_HANDLE.
   [[nodiscard]] Result<Ref<Object>> get(Handle handle) const;
 
@@ -39,6 +43,8 @@ class HandleTable {
 
   [[nodiscard]] Result<bool> inheritable(Handle handle) const;
   [[nodiscard]] Result<void> set_inheritable(Handle handle, bool inheritable);
+  /// What a child would inherit. bad_alloc may be thrown.
+  [[nodiscard]] std::vector<std::pair<Handle, Ref<Object>>> all_inheritable() const;
 
   /// Whether close() refuses.
   [[nodiscard]] Result<bool> protected_from_close(Handle handle) const;

@@ -56,6 +56,24 @@ TEST(Names, StayConsistentWhileObjectsComeAndGo) {
   for (std::thread& thread : threads) thread.join();
 }
 
+TEST(HandleTable, InheritsHandlesByTheirValues) {
+  HandleTable parent;
+  HandleTable child;
+  const Handle kept = *parent.insert(event());
+  const Handle given = *parent.insert(event(), true);
+  const auto all = parent.all_inheritable();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].first, given);
+  EXPECT_EQ(all[0].second.get(), parent.get(given)->get());
+  ASSERT_TRUE(child.insert_at(given, all[0].second, true));
+  EXPECT_FALSE(child.insert_at(given, event(), true)) << "in use";
+  EXPECT_FALSE(child.insert_at(0, event(), true));
+  EXPECT_EQ(child.size(), 1u);
+  EXPECT_TRUE(*child.inheritable(given));
+  EXPECT_EQ(*child.insert(event()), kept);
+  EXPECT_EQ(*child.insert(event()), given + 4);
+}
+
 TEST(HandleTable, ReusesTheLowestFreeValue) {
   HandleTable handles;
   const Handle a = *handles.insert(event());

@@ -255,8 +255,15 @@ std::optional<std::u16string> child_environment(const void* block, bool is_wide)
   return nls::name_to_utf16({start, static_cast<std::size_t>(end + 1 - start)});
 }
 
-BOOL start_child(const process::ChildRequest& request, DWORD flags, PROCESS_INFORMATION* out) {
+using InheritedObjects = std::vector<std::pair<sync::Handle, sync::Ref<sync::Object>>>;
+
+BOOL start_child(process::ChildRequest request, BOOL inherit, DWORD flags, PROCESS_INFORMATION* out) {
   if ((flags & CREATE_SUSPENDED) != 0) return failed(ERROR_NOT_SUPPORTED);
+  for (auto& [handle, object] : inherit ? services().handles.all_inheritable() : InheritedObjects{}) {
+    // Other objects exist in this process only: a child that counts on one must not be started without it.
+    if (object->kind() != sync::Kind::file) return failed(ERROR_NOT_SUPPORTED);
+    request.inherited.emplace_back(handle, sync::Ref<io::File>(static_cast<io::File*>(object.get())));
+  }
   auto child = process::start_child(request, services().process, services().files);
   if (!child) return failed(child.error());
   const DWORD id = (*child)->id();
@@ -278,22 +285,23 @@ process::ChildRequest child_request(std::u16string application, std::u16string l
           .command_line = std::move(line),
           .environment = child_environment(environment, (flags & CREATE_UNICODE_ENVIRONMENT) != 0),
           .current_directory = std::move(folder),
-          .streams = child_streams(info)};
+          .streams = child_streams(info),
+          .runtime_data = {info.lpReserved2, info.lpReserved2 != nullptr ? info.cbReserved2 : 0u}};
 }
 
-BOOL CreateProcessW(LPCWSTR application, LPWSTR line, SECURITY_ATTRIBUTES*, SECURITY_ATTRIBUTES*, BOOL,
-                    DWORD flags, LPVOID environment, LPCWSTR folder, STARTUPINFOW* info,
+BOOL CreateProcessW(LPCWSTR application, LPWSTR line, SECURITY_ATTRIBUTES*, SECURITY_ATTRIBUTES*,
+                    BOOL inherit, DWORD flags, LPVOID environment, LPCWSTR folder, STARTUPINFOW* info,
                     PROCESS_INFORMATION* out) {
   return start_child(child_request(std::u16string(view(application)), std::u16string(view(line)), environment,
                                    flags, std::u16string(view(folder)), *info),
-                     flags, out);
+                     inherit, flags, out);
 }
 
-BOOL CreateProcessA(LPCSTR application, LPSTR line, SECURITY_ATTRIBUTES*, SECURITY_ATTRIBUTES*, BOOL,
+BOOL CreateProcessA(LPCSTR application, LPSTR line, SECURITY_ATTRIBUTES*, SECURITY_ATTRIBUTES*, BOOL inherit,
                     DWORD flags, LPVOID environment, LPCSTR folder, STARTUPINFOA* info,
                     PROCESS_INFORMATION* out) {
   return start_child(child_request(wide(application), wide(line), environment, flags, wide(folder), *info),
-                     flags, out);
+                     inherit, flags, out);
 }
 
 const Export kExports[] = {

@@ -1,4 +1,7 @@
 // A program that starts itself: what a child is given, and how its end is seen.
+#include <fcntl.h>
+#include <io.h>
+#include <process.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +28,11 @@ static int tell(int argc, char** argv) {
   return 3;
 }
 
+static int writes(const char* handle) {
+  DWORD count = 0;
+  return WriteFile((HANDLE)(UINT_PTR)strtoull(handle, NULL, 0), "hello", 5, &count, NULL) && count == 5;
+}
+
 static int child(int argc, char** argv) {
   const char* task = argv[1];
   if (strcmp(task, "tell") == 0) return tell(argc, argv);
@@ -44,30 +52,38 @@ static int child(int argc, char** argv) {
     RtlExitUserProcess(0x55667788);
   }
   if (strcmp(task, "wait") == 0) Sleep(INFINITE);
+  if (strcmp(task, "handles") == 0) return writes(argv[2]) ? writes(argv[3]) ? 2 : 0 : 1;
+  if (strcmp(task, "event") == 0) return SetEvent((HANDLE)(UINT_PTR)strtoull(argv[2], NULL, 0)) ? 0 : 1;
+  if (strcmp(task, "descriptor") == 0) return _write(atoi(argv[2]), "hello", 5) == 5 ? 0 : 1;
   return 99;
 }
 
 // ---- the parent
 // --------------------------------------------------------------------------------------------
 
-static BOOL start(const char* arguments, PROCESS_INFORMATION* out) {
+static BOOL start_inheriting(BOOL inherit, const char* arguments, PROCESS_INFORMATION* out) {
   STARTUPINFOA info = {.cb = sizeof info};
   char line[2 * MAX_PATH];
   snprintf(line, sizeof line, "\"%s\" %s", g_self, arguments);
-  return CreateProcessA(NULL, line, NULL, NULL, FALSE, 0, NULL, NULL, &info, out);
+  return CreateProcessA(NULL, line, NULL, NULL, inherit, 0, NULL, NULL, &info, out);
+}
+static BOOL start(const char* arguments, PROCESS_INFORMATION* out) {
+  return start_inheriting(FALSE, arguments, out);
 }
 
-/// The exit code of a child that ends by itself.
-static DWORD run(const char* arguments) {
+/// The exit code of a child that ends by itself; ~0 if it does not start.
+static DWORD run_inheriting(BOOL inherit, const char* arguments) {
   PROCESS_INFORMATION it;
   DWORD code = 0;
-  if (!start(arguments, &it)) return ~0u;
+  if (!start_inheriting(inherit, arguments, &it)) return ~0u;
   CHECK(WaitForSingleObject(it.hProcess, INFINITE) == WAIT_OBJECT_0);
   CHECK(WaitForSingleObject(it.hThread, 10000) == WAIT_OBJECT_0);
   CHECK(GetExitCodeProcess(it.hProcess, &code));
   CHECK(CloseHandle(it.hThread) && CloseHandle(it.hProcess));
   return code;
 }
+
+static DWORD run(const char* arguments) { return run_inheriting(FALSE, arguments); }
 
 static void check_exit_codes(void) {
   CHECK(run("exit 0") == 0);
@@ -117,6 +133,50 @@ static void check_what_is_given(void) {
   CHECK(RemoveDirectoryA("elsewhere"));
 }
 
+static HANDLE make_file(const char* name, BOOL inherit) {
+  SECURITY_ATTRIBUTES attributes = {sizeof attributes, NULL, inherit};
+  return CreateFileA(name, GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, &attributes,
+                     CREATE_ALWAYS, FILE_FLAG_DELETE_ON_CLOSE, NULL);
+}
+
+/// Inherited handles have the same values in the child, and a file's position is one for both.
+static void check_inherited_handles(void) {
+  char arguments[64], got[8] = "";
+  DWORD count = 0;
+  HANDLE given = make_file("given.txt", TRUE), kept = make_file("kept.txt", FALSE);
+  CHECK(given != INVALID_HANDLE_VALUE && kept != INVALID_HANDLE_VALUE);
+  snprintf(arguments, sizeof arguments, "handles %u %u", (unsigned)(UINT_PTR)given, (unsigned)(UINT_PTR)kept);
+  CHECK(run_inheriting(FALSE, arguments) == 1);
+  CHECK(run_inheriting(TRUE, arguments) == 0);
+  CHECK(SetFilePointer(given, 0, NULL, FILE_CURRENT) == 5 && GetFileSize(kept, NULL) == 0);
+  CHECK(SetFilePointer(given, 0, NULL, FILE_BEGIN) == 0 && ReadFile(given, got, 8, &count, NULL));
+  CHECK(count == 5 && strcmp(got, "hello") == 0);
+  CHECK(CloseHandle(given) && CloseHandle(kept));
+
+  // An event, too, or the child is not started: never without what it was to get.
+  SECURITY_ATTRIBUTES inherit = {sizeof inherit, NULL, TRUE};
+  HANDLE event = CreateEventA(&inherit, TRUE, FALSE, NULL);
+  snprintf(arguments, sizeof arguments, "event %u", (unsigned)(UINT_PTR)event);
+  DWORD code = run_inheriting(TRUE, arguments);
+  if (code == ~0u)
+    CHECK(GetLastError() == ERROR_NOT_SUPPORTED);
+  else
+    CHECK(code == 0 && WaitForSingleObject(event, 0) == WAIT_OBJECT_0);
+  CHECK(CloseHandle(event));
+}
+
+/// The C runtime's own way: descriptors of open files go to a child of the same runtime.
+static void check_inherited_descriptors(void) {
+  int ends[2];
+  char number[8], got[8] = "";
+  CHECK(_pipe(ends, 512, _O_BINARY) == 0);
+  snprintf(number, sizeof number, "%d", ends[1]);
+  CHECK(_spawnl(_P_WAIT, g_self, "self", "descriptor", number, NULL) == 0);
+  CHECK(_close(ends[1]) == 0);
+  CHECK(_read(ends[0], got, 8) == 5 && strcmp(got, "hello") == 0);
+  CHECK(_close(ends[0]) == 0);
+}
+
 static void check_running_child(void) {
   PROCESS_INFORMATION it;
   DWORD code = 0;
@@ -154,6 +214,8 @@ int main(int argc, char** argv) {
   CHECK(GetProcessId(self) == GetCurrentProcessId() && CloseHandle(self));
   check_exit_codes();
   check_what_is_given();
+  check_inherited_handles();
+  check_inherited_descriptors();
   check_running_child();
   return DONE();
 }
