@@ -334,6 +334,13 @@ struct Statistics {
 };
 
 /// The guest process inside this one. One at a time.
+///
+/// After fork(), the child has a copy of the guest with the calling thread alone. On it, guest functions can
+/// be called as before, if no other thread was inside a Windows function or this interface at the moment of
+/// the fork: as in any library, a lock that it held stays held. The child must not load or free DLLs, here
+/// (refused) or by guest functions: TLS blocks of 4 KiB and more share a file with the parent's. Its end of
+/// the Runtime is nobody's business but its own: it runs no PROCESS_DETACH, closes and deletes no files, and
+/// after it the child can start a Runtime of its own. fork() and exec are always fine.
 class Runtime {
  public:
   /// Makes the guest process; the calling thread is its first. Fails if one is running already.

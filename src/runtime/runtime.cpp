@@ -39,7 +39,7 @@ std::optional<Error> run_in_guest(void (*body)(void*), void* context) {
 // ---- Module ----------------------------------------------------------------------------------------------
 
 Module::~Module() {
-  if (!state_ || state_->ended || !state_->attach()) return;
+  if (!state_ || state_->ended || state_->is_copy() || !state_->attach()) return;
   (void)state_->loader->free(handle_);
 }
 
@@ -84,6 +84,13 @@ Runtime::~Runtime() {
 }
 
 Result<Module> Runtime::load(const std::string& name) {
+  if (state_->is_copy()) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = abi::STATUS_NOT_SUPPORTED,
+                 .what = "the child of a fork cannot load modules into the guest of its parent",
+                 .file = name,
+                 .advice = "end this Runtime, which leaves the parent's as it is, and start another"});
+  }
   if (auto attached = state_->attach(); !attached) return propagate(attached);
   auto module = state_->loader->load(name);
   if (!module) return propagate(module);

@@ -102,7 +102,7 @@ Result<std::shared_ptr<State>> State::create(const Options& options) {
                  .what = "a Runtime is running already: there is one guest process in a host process",
                  .advice = "use that one, or end it first"});
   }
-  std::shared_ptr<State> state(new State);
+  std::shared_ptr<State> state(new State, Deleter());
   state->options = options;
   g_running = state.get();
   if (auto built = state->build(); !built) return propagate(built);  // ~State gives g_running back
@@ -191,6 +191,12 @@ State::~State() { shut_down(); }
 
 void State::shut_down() noexcept {
   if (std::exchange(shut_, true)) return;
+  if (is_copy()) {
+    ended = true;
+    thread::forget_current();
+    g_running = nullptr;
+    return;
+  }
   const bool attached = loader && threads && thread::current_or_null() != nullptr;
   if (attached && !ended) loader->unload_all();
   if (threads) threads->stop_all_others(exit_code);

@@ -33,6 +33,9 @@ struct State {
   /// Makes the calling thread a guest thread if it is not one. An Error once the guest has ended.
   [[nodiscard]] Result<thread::Thread*> attach();
   [[nodiscard]] Error ended_error() const;
+  /// Whether this is a copy, in the child of a fork: whatever the guest has outside its memory, files and
+  /// templates of TLS blocks, is the parent's, and so is it to take them apart.
+  [[nodiscard]] bool is_copy() const { return os::process_id() != process_id; }
   [[nodiscard]] Result<std::uint32_t> run();
 
   Options options;
@@ -52,11 +55,17 @@ struct State {
   std::unique_ptr<win32::Services> services;
   CallbackPages callbacks{space};
   std::vector<Callback> kept;  ///< of provide(); live as long as the guest
+  const std::uint32_t process_id = os::process_id();
 
   std::atomic<bool> ended{false};
   std::atomic<std::uint32_t> exit_code{0};
 
  private:
+  struct Deleter {  ///< a copy is left as it is
+    void operator()(State* state) const {
+      if (!state->is_copy()) delete state;
+    }
+  };
   State() = default;
   [[nodiscard]] Result<void> build();
   void fill_peb();

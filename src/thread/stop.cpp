@@ -122,8 +122,8 @@ void unblock_stop_signal() noexcept {
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-void send_stop_signal(std::uint32_t host_id) noexcept {
-  syscall(SYS_tgkill, getpid(), static_cast<pid_t>(host_id), stop_signal());
+bool send_stop_signal(std::uint32_t host_id) noexcept {
+  return syscall(SYS_tgkill, getpid(), static_cast<pid_t>(host_id), stop_signal()) == 0 || errno != ESRCH;
 }
 
 }  // namespace bobbin::thread

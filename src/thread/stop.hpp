@@ -14,7 +14,8 @@ class Thread;
 void install_stop_signal() noexcept;
 /// Lets the calling thread receive it, whatever mask its host gave it.
 void unblock_stop_signal() noexcept;
-/// Sends it to a host thread of this process.
-void send_stop_signal(std::uint32_t host_id) noexcept;
+/// Sends it to a host thread of this process. False if there is none of that id: in the child of a fork, the
+/// parent's threads.
+bool send_stop_signal(std::uint32_t host_id) noexcept;
 
 }  // namespace bobbin::thread

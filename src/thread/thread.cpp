@@ -244,6 +244,11 @@ Result<Thread*> Threads::attach_current() {
   return thread.get();
 }
 
+void forget_current() noexcept {
+  t_current = nullptr;
+  arch::set_gs_base(nullptr);
+}
+
 void Threads::detach_current() noexcept {
   Thread* thread = current_or_null();
   if (thread == nullptr || !thread->attached_by_host()) return;
@@ -350,7 +355,7 @@ void Threads::wake(Thread& thread) noexcept {
     sync::interrupt(thread.waiter_);
   }
   os::futex_wake(thread.suspend_count_, 1);
-  if (const std::uint32_t host = thread.host_id(); host != 0) send_stop_signal(host);
+  if (const std::uint32_t host = thread.host_id(); host != 0) (void)send_stop_signal(host);
 }
 
 Result<std::uint32_t> Threads::suspend(Thread& thread) {
@@ -405,19 +410,19 @@ void Threads::stop_all_others(std::uint32_t code) {
     while (thread->host_id() != 0 && thread->seen_.load() < number) {
       {
         const std::scoped_lock lock(mutex_);
-        if (const std::uint32_t host = thread->host_id(); host != 0) send_stop_signal(host);
+        if (const std::uint32_t host = thread->host_id(); host != 0 && !send_stop_signal(host)) break;
       }
       os::futex_wait(thread->seen_, thread->seen_.load(), os::monotonic_now() + 1'000'000);
     }
     sync::Mutex::abandon_all(thread->waiter_);
     publish_end(*thread, code);
   }
+  heaps_.break_locks();
 }
 
 void Threads::await_others() noexcept {
   const std::uint32_t own = t_current != nullptr && !t_current->attached_by_host() ? 1 : 0;
   while (busy_.load() > own) {
-  heaps_.break_locks();
     {
       const std::scoped_lock lock(mutex_);
       for (Thread* thread : alive_) {

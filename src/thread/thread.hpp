@@ -226,6 +226,8 @@ class Threads {
 
 /// The calling thread's Thread, or nullptr if it is not attached. Cheap; from any thread.
 [[nodiscard]] Thread* current_or_null() noexcept;
+/// Makes the calling thread one that is not attached, and leaves its Thread as it is.
+void forget_current() noexcept;
 /// The calling thread's Thread; it must be attached.
 [[nodiscard]] inline Thread& current() { return static_cast<Thread&>(current_place()); }
 /// What waits of the calling (attached) thread go by.

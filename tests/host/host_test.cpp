@@ -247,16 +247,60 @@ TEST_F(Host, OneRuntimeAtATime) {
   EXPECT_EQ(second.error().kind, ErrorKind::invalid);
 }
 
+/// What `body` returns in the child of a fork; killed (and -1) if it hangs.
+template <class Body>
+int in_child(Body body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(60);
+    _exit(body());
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 TEST_F(Host, TheChildOfAForkGoesOnAlone) {
   const auto add = get<int(int, int)>("add");
   std::thread attached([&] { EXPECT_EQ(add(1, 1).value(), 2); });
   attached.join();
-  const pid_t child = fork();
-  if (child == 0) _exit(add(20, 22).value_or(1));
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  ASSERT_TRUE(WIFEXITED(status));
-  EXPECT_EQ(WEXITSTATUS(status), 42);
+  EXPECT_EQ(in_child([&] { return add(20, 22).value_or(1); }), 42);
+}
+
+TEST_F(Host, AChildEndsItsCopyAndStartsAnew) {
+  static long counter = 0;
+  ASSERT_EQ(get<int(void*)>("start_spinner")(&counter).value(), 1);
+  while (__atomic_load_n(&counter, __ATOMIC_RELAXED) == 0) std::this_thread::yield();
+  const auto add = get<int(int, int)>("add");
+  const auto run_threads = get<int(int)>("run_threads");
+  EXPECT_EQ(in_child([&] {
+              if (add(20, 22).value_or(0) != 42 || run_threads(3).value_or(0) != 3) return 1;
+              if (runtime->load("guest.dll")) return 2;
+              dll.reset();
+              runtime.reset();
+              auto own = Runtime::start({.dll_path = {kFolder}});
+              if (!own) return 3;
+              auto again = own->load("guest.dll");
+              if (!again) return 4;
+              return again->function<int(int, int)>("add")->operator()(20, 22).value_or(0);
+            }),
+            42);
+  EXPECT_EQ(*get<int*()>("per_thread")().value(), 40);
+  EXPECT_EQ(run_threads(3).value(), 3);
+}
+
+TEST_F(Host, ExitProcessInAChildEndsItsCopy) {
+  static long counter = 0;
+  ASSERT_EQ(get<int(void*)>("start_spinner")(&counter).value(), 1);
+  while (__atomic_load_n(&counter, __ATOMIC_RELAXED) == 0) std::this_thread::yield();
+  const auto exit_process = get<void(unsigned)>("exit_process");
+  EXPECT_EQ(in_child([&] {
+              auto ended = exit_process(77);
+              runtime.reset();
+              return ended ? 1 : static_cast<int>(ended.error().status);
+            }),
+            77);
+  EXPECT_EQ(get<int(int, int)>("add")(1, 2).value(), 3);
 }
 
 // ---- what goes wrong leaves nothing behind
