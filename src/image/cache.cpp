@@ -86,12 +86,12 @@ class Cache {
   Cache(const FileBytes& file, const pe::File& parsed, const MapOptions& options)
       : file_(file), parsed_(parsed), options_(options) {}
 
-  Descriptor find_or_make() {
+  os::Descriptor find_or_make() {
     struct stat source{};
     if (fstat(file_.fd(), &source) != 0) return {};
     wanted_ = Trailer(source, parsed_.header().image_size);
     name_ = fmt::format("{:x}-{:x}{}", wanted_.device, wanted_.inode, kSuffix);
-    if (Descriptor entry = find()) return entry;
+    if (os::Descriptor entry = find()) return entry;
     return make();
   }
 
@@ -99,9 +99,9 @@ class Cache {
   [[nodiscard]] std::uint64_t entry_size() const { return wanted_.image_size + pe::kPageSize; }
 
   /// Three system calls for a hit: this is on the path of every process start.
-  Descriptor find() {
+  os::Descriptor find() {
     const std::string path = fmt::format("{}/{}", options_.cache_folder, name_);
-    Descriptor entry(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    os::Descriptor entry(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     struct stat status{};
     if (!entry || fstat(entry.get(), &status) != 0) return {};
     if (!S_ISREG(status.st_mode) || !is_private(status)) return {};
@@ -115,7 +115,7 @@ class Cache {
   }
 
   /// Compares an entry with the file that it was made from; a good one counts as written now.
-  bool verify(const Descriptor& entry) {
+  bool verify(const os::Descriptor& entry) {
     const auto size = static_cast<std::size_t>(wanted_.image_size);
     void* map = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, entry.get(), 0);
     if (map == MAP_FAILED) return false;
@@ -129,13 +129,13 @@ class Cache {
   }
 
   /// Lays the file out under a name of its own, and puts that in the entry's place when it is whole.
-  Descriptor make() {
+  os::Descriptor make() {
     if (entry_size() > options_.cache_limit || !settled()) return {};
-    const Descriptor folder = open_folder();
+    const os::Descriptor folder = open_folder();
     if (!folder) return {};
     static std::atomic<unsigned> counter{0};
     const std::string temporary = fmt::format("{}{}-{}", kNewPrefix, getpid(), counter.fetch_add(1));
-    Descriptor entry(
+    os::Descriptor entry(
         openat(folder.get(), temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!entry) return {};
     if (!write(entry) || !unchanged() ||
@@ -158,15 +158,16 @@ class Cache {
   }
 
   /// The folder, if it is one that only we can change.
-  [[nodiscard]] Descriptor open_folder() const {
+  [[nodiscard]] os::Descriptor open_folder() const {
     make_folders(options_.cache_folder);
-    Descriptor folder(open(options_.cache_folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    os::Descriptor folder(
+        open(options_.cache_folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     struct stat status{};
     if (!folder || fstat(folder.get(), &status) != 0 || !is_private(status)) return {};
     return folder;
   }
 
-  [[nodiscard]] bool write(const Descriptor& entry) const {
+  [[nodiscard]] bool write(const os::Descriptor& entry) const {
     if (ftruncate(entry.get(), static_cast<off_t>(entry_size())) != 0) return false;
     for (const Piece& piece : pieces(parsed_)) {
       if (!write_at(entry.get(), piece.rva, file_.bytes().data() + piece.offset, piece.size)) return false;
@@ -182,7 +183,7 @@ class Cache {
 
   /// Removes the entries that were not used for longest until the rest fits the limit; and what was
   /// abandoned.
-  void trim(const Descriptor& folder) const {
+  void trim(const os::Descriptor& folder) const {
     std::vector<Entry> entries = list(folder);
     std::ranges::sort(entries, {}, &Entry::used);
     std::uint64_t total = 0;
@@ -194,7 +195,7 @@ class Cache {
     }
   }
 
-  [[nodiscard]] std::vector<Entry> list(const Descriptor& folder) const {
+  [[nodiscard]] std::vector<Entry> list(const os::Descriptor& folder) const {
     std::vector<Entry> entries;
     const int copy = fcntl(folder.get(), F_DUPFD_CLOEXEC, 0);
     DIR* stream = copy >= 0 ? fdopendir(copy) : nullptr;
@@ -222,7 +223,7 @@ class Cache {
 
 }  // namespace
 
-Descriptor find_laid_out(const FileBytes& file, const pe::File& parsed, const MapOptions& options) {
+os::Descriptor find_laid_out(const FileBytes& file, const pe::File& parsed, const MapOptions& options) {
   if (options.cache_folder.empty()) return {};
   return Cache(file, parsed, options).find_or_make();
 }

@@ -23,7 +23,7 @@ namespace bobbin::image {
 
 /// A file laid out as the image of `parsed`, from the cache folder of `options`; made if there is none yet.
 /// No descriptor if it cannot be had.
-[[nodiscard]] Descriptor find_laid_out(const FileBytes& file, const pe::File& parsed,
-                                       const MapOptions& options);
+[[nodiscard]] os::Descriptor find_laid_out(const FileBytes& file, const pe::File& parsed,
+                                           const MapOptions& options);
 
 }  // namespace bobbin::image

@@ -30,15 +30,11 @@ std::unexpected<Error> not_a_file(const std::string& path, bool folder) {
 
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) close(fd_);
-}
-
 Result<FileBytes> FileBytes::open(const std::string& path) {
   FileBytes file;
   file.path_ = path;
   // O_NONBLOCK: a pipe of that name must be refused, not waited for.
-  file.fd_ = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  file.fd_ = os::Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.fd_) return host_error(path, "cannot be opened", errno);
   struct stat status{};
   if (fstat(file.fd(), &status) != 0) return host_error(path, "fstat", errno);

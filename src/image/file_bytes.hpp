@@ -1,32 +1,14 @@
-// Files of the host: descriptors that close themselves, and a file's bytes.
+// Files of the host, as bytes.
 #pragma once
 
 #include <cstddef>
 #include <span>
 #include <string>
-#include <utility>
 
 #include "base/error.hpp"
+#include "os/descriptor.hpp"
 
 namespace bobbin::image {
-
-/// A host file descriptor, closed by the destructor; -1 if there is none.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor();
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
 
 /// The bytes of a file on disk, mapped read-only; closed and unmapped by the destructor. Whoever shortens the
 /// file meanwhile takes bytes away from under us, as with any mapped file on Linux (Windows would not let
@@ -46,7 +28,7 @@ class FileBytes {
   FileBytes() = default;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
-  Descriptor fd_;
+  os::Descriptor fd_;
   std::string path_;
 };
 

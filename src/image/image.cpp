@@ -85,7 +85,7 @@ class Mapper {
     const std::uint32_t size = mapped_.size_;
     if (const auto direct = direct_ranges(parsed_)) return fill_from(file_.fd(), *direct);
     if (size >= options_.copy_below) {
-      if (const Descriptor entry = find_laid_out(file_, parsed_, options_)) {
+      if (const os::Descriptor entry = find_laid_out(file_, parsed_, options_)) {
         return fill_from(entry.get(), laid_out_ranges(parsed_));
       }
     }

@@ -122,10 +122,6 @@ FileKind kind_of_stream(int fd, bool input, const FileInfo& info) {
 
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) close(fd_);
-}
-
 std::unexpected<Error> host_failure(const char* what, int host_errno, std::string file) {
   return fail({.kind = ErrorKind::system,
                .status = abi::status_from_errno(host_errno),
@@ -184,7 +180,7 @@ Result<void> wait_ready(int fd, bool for_write, sync::Waiter& self) {
   }
 }
 
-File::File(Descriptor descriptor, Options options)
+File::File(os::Descriptor descriptor, Options options)
     : Waitable(sync::Kind::file), descriptor_(std::move(descriptor)), options_(std::move(options)) {}
 
 File::~File() {
@@ -442,8 +438,8 @@ Result<std::size_t> File::peek(std::span<std::byte> into) const {
   if (*waiting == 0 || into.empty()) return 0;
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return host_failure("pipe2", errno);
-  const Descriptor out(ends[0]);
-  const Descriptor in(ends[1]);
+  const os::Descriptor out(ends[0]);
+  const os::Descriptor in(ends[1]);
   const ssize_t teed = tee(fd(), in.get(), into.size(), SPLICE_F_NONBLOCK);
   if (teed < 0) return host_failure("tee", errno);
   const ssize_t count = ::read(out.get(), into.data(), static_cast<std::size_t>(teed));
@@ -455,8 +451,8 @@ Result<PipeEnds> make_pipe(std::size_t size) {
   int ends[2];
   // Never blocking on the host's side: a stopped thread must not be held inside write().
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return host_failure("pipe2", errno);
-  Descriptor out(ends[0]);
-  Descriptor in(ends[1]);
+  os::Descriptor out(ends[0]);
+  os::Descriptor in(ends[1]);
   if (size > 65536) fcntl(in.get(), F_SETPIPE_SZ, static_cast<int>(std::min<std::size_t>(size, 1u << 20)));
   auto reader = sync::Ref<File>::adopt(
       new File(std::move(out), {.kind = FileKind::pipe, .access = abi::FILE_GENERIC_READ}));
@@ -470,7 +466,7 @@ Result<sync::Ref<File>> adopt_host_stream(int fd, bool input, Console& console) 
   const int flags = fcntl(fd, F_GETFL);
   const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
   if (flags < 0 || copy < 0) return host_failure("the stream is not open", errno);
-  Descriptor descriptor(copy);
+  os::Descriptor descriptor(copy);
   auto about = info_of(copy);
   if (!about) return propagate(about);
   std::uint32_t access = abi::FILE_READ_ATTRIBUTES | abi::FILE_WRITE_ATTRIBUTES;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "os/descriptor.hpp"
 #include "os/os.hpp"
 #include "sync/object.hpp"
 
@@ -23,24 +24,6 @@ namespace bobbin::io {
 
 class Console;
 class File;
-
-/// Owns a host descriptor.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor();
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_ = -1;
-};
 
 /// The failure of a host call, from errno.
 [[nodiscard]] std::unexpected<Error> host_failure(const char* what, int host_errno, std::string file = {});
@@ -152,7 +135,7 @@ class File final : public sync::Waitable {
     ShareTable* shares = nullptr;  ///< registered there by the maker; File ends the registration
     Console* console = nullptr;    ///< of console input
   };
-  File(Descriptor descriptor, Options options);
+  File(os::Descriptor descriptor, Options options);
 
   [[nodiscard]] FileKind file_kind() const { return options_.kind; }
   [[nodiscard]] std::uint32_t access() const { return options_.access; }
@@ -203,7 +186,7 @@ class File final : public sync::Waitable {
                                          bool write) const;
   [[nodiscard]] bool may_block() const;
 
-  Descriptor descriptor_;
+  os::Descriptor descriptor_;
   const Options options_;
 };
 

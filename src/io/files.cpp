@@ -133,7 +133,7 @@ Result<Opened> Files::open_device(Device device, const OpenRequest& request) {
   const std::uint32_t access = specific_access(request.access);
   const char* name = device == Device::null ? "/dev/null" : device == Device::other ? nullptr : "/dev/tty";
   if (name == nullptr) return refused(abi::STATUS_OBJECT_NAME_NOT_FOUND, "there is no such device");
-  Descriptor descriptor(::open(name, O_RDWR | O_CLOEXEC | O_NOCTTY));
+  os::Descriptor descriptor(::open(name, O_RDWR | O_CLOEXEC | O_NOCTTY));
   if (descriptor.get() < 0) return refused(abi::STATUS_OBJECT_NAME_NOT_FOUND, "the process has no console");
   FileKind kind = FileKind::null_device;
   if (device != Device::null) {  // CON is the side that the access asked for means
@@ -198,7 +198,7 @@ Result<Opened> Files::open_located(const Located& where, const OpenRequest& requ
             O_RDWR;  // CREATE_ALWAYS empties the file without the right to write
   }
 
-  Descriptor descriptor(::open(where.host.c_str(), flags, readonly ? 0444 : 0666));
+  os::Descriptor descriptor(::open(where.host.c_str(), flags, readonly ? 0444 : 0666));
   if (descriptor.get() < 0) {
     retry = errno == EEXIST || (errno == ENOENT && where.exists);
     return host_failure("open", errno, where.host);

@@ -175,9 +175,10 @@ Result<void> Files::copy_across(const std::string& from, const std::string& to) 
   auto about = info_of(from);
   if (!about) return propagate(about);
   if (is_folder(*about)) return refused(abi::STATUS_NOT_SAME_DEVICE, "a folder stays on its drive");
-  const Descriptor source(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
+  const os::Descriptor source(::open(from.c_str(), O_RDONLY | O_CLOEXEC));
   if (source.get() < 0) return host_failure("open", errno, from);
-  const Descriptor target(::open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, about->mode & 0777u));
+  const os::Descriptor target(
+      ::open(to.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, about->mode & 0777u));
   if (target.get() < 0) return host_failure("open", errno, to);
   auto copied = copy_bytes(source.get(), target.get());
   if (!copied) {

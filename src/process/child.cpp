@@ -70,7 +70,7 @@ std::optional<std::string> program_of_line(Process& parent, io::Files& files, st
 
 /// Whether the file begins like a Windows program; what else there is to say about it the child says itself.
 bool is_windows_program(const std::string& host) {
-  const io::Descriptor file(::open(host.c_str(), O_RDONLY | O_CLOEXEC));
+  const os::Descriptor file(::open(host.c_str(), O_RDONLY | O_CLOEXEC));
   char magic[2] = {};
   return file.get() >= 0 && pread(file.get(), magic, 2, 0) == 2 && magic[0] == 'M' && magic[1] == 'Z';
 }
@@ -159,7 +159,7 @@ std::uint32_t exit_code_of(int status, int reports) {
 }
 
 /// A thread of ours waits for each child: that needs no signal handler, which the host may own.
-void watch(pid_t pid, io::Descriptor reports, sync::Ref<ProcessObject> process) {
+void watch(pid_t pid, os::Descriptor reports, sync::Ref<ProcessObject> process) {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -225,8 +225,8 @@ Result<sync::Ref<ProcessObject>> start_child(const ChildRequest& request, Proces
   }
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return io::host_failure("pipe2", errno);
-  io::Descriptor reports(ends[0]);
-  const io::Descriptor report_to(ends[1]);
+  os::Descriptor reports(ends[0]);
+  const os::Descriptor report_to(ends[1]);
 
   SpawnActions spawn;
   for (int fd = 0; fd < 3; ++fd) {

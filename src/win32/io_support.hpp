@@ -38,6 +38,22 @@ namespace bobbin::win32 {
   return std::uint64_t{time.dwHighDateTime} << 32 | time.dwLowDateTime;
 }
 
+/// The fields that all structures about files begin with.
+template <class Data>
+void fill_common(Data& data, const io::FileInfo& info) {
+  data.dwFileAttributes = info.attributes;
+  data.ftCreationTime = file_time(info.creation_time);
+  data.ftLastAccessTime = file_time(info.access_time);
+  data.ftLastWriteTime = file_time(info.write_time);
+  data.nFileSizeHigh = static_cast<abi::DWORD>(info.size >> 32);
+  data.nFileSizeLow = static_cast<abi::DWORD>(info.size);
+}
+
+/// A volume's serial number: the host's device number, folded.
+[[nodiscard]] inline abi::DWORD serial_number(std::uint64_t device) {
+  return static_cast<abi::DWORD>(device ^ device >> 32);
+}
+
 [[nodiscard]] inline abi::RTL_USER_PROCESS_PARAMETERS& process_parameters() {
   return *abi::current_teb()->ProcessEnvironmentBlock->ProcessParameters;
 }
