@@ -287,6 +287,7 @@ TEST_F(Host, AChildEndsItsCopyAndStartsAnew) {
             42);
   EXPECT_EQ(*get<int*()>("per_thread")().value(), 40);
   EXPECT_EQ(run_threads(3).value(), 3);
+  runtime.reset();  // stops the spinner; freeing the DLL first would take its code from under it
 }
 
 TEST_F(Host, ExitProcessInAChildEndsItsCopy) {
@@ -301,6 +302,7 @@ TEST_F(Host, ExitProcessInAChildEndsItsCopy) {
             }),
             77);
   EXPECT_EQ(get<int(int, int)>("add")(1, 2).value(), 3);
+  runtime.reset();  // stops the spinner; freeing the DLL first would take its code from under it
 }
 
 // ---- what goes wrong leaves nothing behind
