@@ -147,7 +147,8 @@ static void check_inherited_handles(void) {
   CHECK(given != INVALID_HANDLE_VALUE && kept != INVALID_HANDLE_VALUE);
   snprintf(arguments, sizeof arguments, "handles %u %u", (unsigned)(UINT_PTR)given, (unsigned)(UINT_PTR)kept);
   CHECK(run_inheriting(FALSE, arguments) == 1);
-  CHECK(run_inheriting(TRUE, arguments) != 1);  // 2: what has `kept`'s value there is a file of the child's own
+  CHECK(run_inheriting(TRUE, arguments) !=
+        1);  // 2: what has `kept`'s value there is a file of the child's own
   CHECK(SetFilePointer(given, 0, NULL, FILE_CURRENT) == 5 && GetFileSize(kept, NULL) == 0);
   CHECK(SetFilePointer(given, 0, NULL, FILE_BEGIN) == 0 && ReadFile(given, got, 8, &count, NULL));
   CHECK(count == 5 && strcmp(got, "hello") == 0);
