@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <ranges>
 #include <thread>
 
 #include <fmt/format.h>
@@ -39,7 +40,7 @@ std::optional<std::string> as_file(io::Files& files, std::u16string_view path) {
 /// A name from a command line: with ".exe" if it has no extension; without a folder, it is looked for where
 /// the parent's program stands, in the current directory, and in PATH.
 std::optional<std::string> search_program(Process& parent, io::Files& files, std::u16string name) {
-  if (io::base_name(name).find(u'.') == std::u16string_view::npos) name += u".exe";
+  if (!io::base_name(name).contains(u'.')) name += u".exe";
   if (name.find_first_of(u"\\/:") != std::u16string::npos) return as_file(files, name);
   std::u16string list(io::folder_of(parent.image_path()));
   list += u";.;";
@@ -102,6 +103,7 @@ struct SpawnAttributes {
 
 std::vector<char*> pointers(std::vector<std::string>& strings) {
   std::vector<char*> list;
+  list.reserve(strings.size() + 1);
   for (std::string& text : strings) list.push_back(text.data());
   list.push_back(nullptr);
   return list;
@@ -116,6 +118,25 @@ std::vector<std::string> arguments_for(const Process& parent, const std::string&
   return list;
 }
 
+/// What kHandlesVariable says. A handle that is one of the child's streams stands for that descriptor.
+std::string handles_message(const ChildRequest& request) {
+  std::string message;
+  for (const auto& [handle, file] : request.inherited) {
+    const bool is_console_input = file->file_kind() == io::FileKind::console_input;
+    const auto add = [&](std::size_t fd) {
+      fmt::format_to(std::back_inserter(message), "{}:{}:{:d} ", handle, fd, is_console_input);
+    };
+    bool is_stream = false;
+    for (std::size_t fd = 0; fd < request.streams.size(); ++fd) {
+      if (request.streams[fd].get() != file.get()) continue;
+      is_stream = true;
+      add(fd);
+    }
+    if (!is_stream) add(static_cast<std::size_t>(file->fd()));
+  }
+  return message;
+}
+
 std::vector<std::string> environment_for(const ChildRequest& request, Process& parent, const io::Files& files,
                                          int exit_code_fd) {
   Environment own;
@@ -127,12 +148,7 @@ std::vector<std::string> environment_for(const ChildRequest& request, Process& p
   };
   add(kCommandLineVariable, nls::name_to_utf8(request.command_line));
   add(kExitCodeVariable, std::to_string(exit_code_fd));
-  std::string handles;
-  for (const auto& [handle, file] : request.inherited) {
-    fmt::format_to(std::back_inserter(handles), "{}:{}:{:d} ", handle, file->fd(),
-                   file->file_kind() == io::FileKind::console_input);
-  }
-  if (!handles.empty()) add(kHandlesVariable, handles);
+  if (const std::string handles = handles_message(request); !handles.empty()) add(kHandlesVariable, handles);
   if (!request.runtime_data.empty()) {
     add(kRuntimeDataVariable, fmt::format("{:02x}", fmt::join(request.runtime_data, "")));
   }
@@ -205,9 +221,9 @@ void Children::add(sync::Ref<ProcessObject> child) {
 
 sync::Ref<ProcessObject> Children::find(std::uint32_t id) const {
   const std::scoped_lock lock(mutex_);
-  for (auto child = all_.rbegin(); child != all_.rend(); ++child) {
-    const bool forgotten = (*child)->ended() && (*child)->reference_count() == 1;
-    if ((*child)->id() == id && !forgotten) return *child;
+  for (const auto& child : all_ | std::views::reverse) {
+    const bool forgotten = child->ended() && child->reference_count() == 1;
+    if (child->id() == id && !forgotten) return child;
   }
   return {};
 }

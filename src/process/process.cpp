@@ -34,20 +34,24 @@ int exit_code_descriptor(const std::optional<std::u16string>& message) {
   return fd > 2 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 ? fd : -1;
 }
 
-/// Handles that a Bobbin parent lets us inherit: the same values for what its descriptors name.
+/// Handles that a Bobbin parent lets us inherit: the same values for what its descriptors name. Those of the
+/// streams are put into `standard`.
 Result<void> take_handles(const std::optional<std::u16string>& message, io::Files& files,
-                          sync::HandleTable& handles) {
+                          sync::HandleTable& handles, std::array<sync::Handle, 3>& standard) {
   if (!message) return {};
   std::istringstream list(nls::to_utf8(*message));
   sync::Handle handle = 0;
-  int fd = -1, is_console_input = 0;
+  std::size_t fd = 0;
+  bool is_console_input = false;
   for (char colon; list >> handle >> colon >> fd >> colon >> is_console_input;) {
-    if (fd < 3) continue;  // not from a parent of ours
-    auto file = io::adopt_host_stream(fd, is_console_input != 0, files.console());
-    if (!file) continue;  // closed on the way
-    close(fd);
-    auto inserted = handles.insert_at(handle, std::move(*file), true);
-    if (!inserted) return inserted;
+    if (!handles.get(handle)) {  // else it is one handle for two of the streams
+      auto file = io::adopt_host_stream(static_cast<int>(fd), is_console_input, files.console());
+      if (!file) continue;  // closed on the way
+      if (fd >= standard.size()) close(static_cast<int>(fd));
+      auto inserted = handles.insert_at(handle, std::move(*file), true);
+      if (!inserted) return inserted;
+    }
+    if (fd < standard.size()) standard[fd] = handle;
   }
   return {};
 }
@@ -79,7 +83,8 @@ Result<std::unique_ptr<Process>> Process::create(ProcessOptions options, io::Fil
   for (const auto& name : options.unset_variables) remove_variable(environment, nls::name_to_utf16(name));
   const auto parent_line = take_message(environment, kCommandLineVariable);
   process->exit_code_fd_ = exit_code_descriptor(take_message(environment, kExitCodeVariable));
-  auto inherited = take_handles(take_message(environment, kHandlesVariable), files, handles);
+  auto inherited =
+      take_handles(take_message(environment, kHandlesVariable), files, handles, process->standard_);
   if (!inherited) return propagate(inherited);
   auto runtime_data = bytes_of(take_message(environment, kRuntimeDataVariable));
 
@@ -96,6 +101,7 @@ Result<std::unique_ptr<Process>> Process::create(ProcessOptions options, io::Fil
   process->window_title_ansi_ = nls::to_utf8(process->parameters_->get()->WindowTitle.Buffer);
   process->options_ = std::move(options);
   for (int fd = 0; fd < 3; ++fd) {
+    if (process->standard_[static_cast<std::size_t>(fd)] != 0) continue;
     auto file = io::adopt_host_stream(fd, fd == 0, files.console());
     if (!file) continue;
     auto handle = handles.insert(std::move(*file), true);
