@@ -294,6 +294,7 @@ class Printer {
     for (const auto& dll : file_.imports) {
       line("  {}{} ({})", printable(dll.name), dll.delayed ? ", delayed" : "", dll.functions.size());
       std::vector<std::string> names;
+      names.reserve(dll.functions.size());
       for (const auto& f : dll.functions) {
         names.push_back(f.name.empty() ? fmt::format("#{}", f.ordinal) : printable(f.name));
       }

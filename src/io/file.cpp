@@ -181,7 +181,7 @@ Result<void> wait_ready(int fd, bool for_write, sync::Waiter& self) {
 }
 
 File::File(os::Descriptor descriptor, Options options)
-    : Waitable(sync::Kind::file), descriptor_(std::move(descriptor)), options_(std::move(options)) {}
+    : Waitable(sync::Kind::file), descriptor_(std::move(descriptor)), options_(options) {}
 
 File::~File() {
   if (options_.shares == nullptr) return;

@@ -111,9 +111,8 @@ Device device_by_name(std::u16string_view name) {
 }
 
 bool legal_component(std::u16string_view part) {
-  return std::ranges::none_of(part, [](char16_t c) {
-    return c < 0x20 || std::u16string_view(u"<>:\"|?*").find(c) != std::u16string_view::npos;
-  });
+  return std::ranges::none_of(
+      part, [](char16_t c) { return c < 0x20 || std::u16string_view(u"<>:\"|?*").contains(c); });
 }
 
 bool exists(const std::string& host) {

@@ -17,7 +17,7 @@ Result<HeapHandle> Heaps::create(std::uint32_t flags, std::size_t limit) {
   for (auto& entry : table_) {
     Heap* free = nullptr;
     if (entry.compare_exchange_strong(free, heap.get())) {
-      heap.release();
+      (void)heap.release();
       return &entry;
     }
   }

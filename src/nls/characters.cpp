@@ -227,7 +227,7 @@ std::uint16_t character_processing(char16_t unit) {
   if (category == UTF8PROC_CATEGORY_SK) bits |= C3_DIACRITIC;
   if (category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO && unit < 0x100) bits |= C3_SYMBOL;
   if (unit == u' ' || unit == 0xA0) bits |= C3_SYMBOL;
-  if (std::u16string_view(u"\"$'-/=@\\^_`~").find(unit) != std::u16string_view::npos) bits |= C3_LEXICAL;
+  if (std::u16string_view(u"\"$'-/=@\\^_`~").contains(unit)) bits |= C3_LEXICAL;
   return bits;
 }
 

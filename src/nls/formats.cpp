@@ -13,7 +13,7 @@ class Picture {
   Picture(std::u16string_view text, std::u16string_view letters) : rest_(text), letters_(letters) {}
 
   [[nodiscard]] bool at_end() const { return rest_.empty(); }
-  [[nodiscard]] bool at_letter() const { return letters_.find(rest_[0]) != letters_.npos; }
+  [[nodiscard]] bool at_letter() const { return letters_.contains(rest_[0]); }
 
   /// The run at the front: all the same letter.
   std::u16string_view take_run() {

@@ -87,7 +87,7 @@ std::optional<ExportTarget> Exports::target_at(std::uint32_t index) const {
   if (!rva || *rva == 0 || *rva >= file_->header().image_size) return std::nullopt;
   if (*rva < directory_begin_ || *rva >= directory_end_) return ExportTarget{.rva = {*rva}, .forwarder = {}};
   const auto text = file_->string_at({*rva});
-  if (!text || text->find('.') == std::string_view::npos) return std::nullopt;
+  if (!text || !text->contains('.')) return std::nullopt;
   return ExportTarget{.rva = {}, .forwarder = *text};
 }
 

@@ -14,7 +14,7 @@ namespace {
 /// `X:\` or `X:;` at the start, or a `;` anywhere: no list of host folders has these.
 bool looks_like_windows(std::string_view list) {
   const bool drive = list.size() >= 3 && list[1] == ':' && (list[2] == '\\' || list[2] == ';');
-  return drive || list.find(';') != std::string_view::npos;
+  return drive || list.contains(';');
 }
 
 std::u16string host_name() {

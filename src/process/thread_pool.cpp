@@ -87,7 +87,7 @@ struct PoolState : std::enable_shared_from_this<PoolState> {
   // And these without.
   Result<void> grow();
   void work();
-  bool carry_out(Job job);
+  bool carry_out(const Job& job);
   void watch(Watcher& watcher);
   void grow_if_stalled();
 };
@@ -148,17 +148,17 @@ void PoolState::work() {
     // Idle for long enough; but a job that came just now has counted on this worker.
     if (outcome.kind == timed_out && workers > minimum && queue.empty()) going_on = false;
     if (!going_on || queue.empty()) continue;  // empty: what it was woken for has been cancelled
-    Job job = std::move(queue.front());
+    const Job job = std::move(queue.front());
     queue.pop_front();
     last_taken = os::monotonic_now();
     lock.unlock();
-    going_on = carry_out(std::move(job));
+    going_on = carry_out(job);
   }
   const std::scoped_lock lock(mutex);
   --workers;
 }
 
-bool PoolState::carry_out(Job job) {
+bool PoolState::carry_out(const Job& job) {
   Call call;
   call.pool_ = this;
   call.task_ = job.task.get();
@@ -246,6 +246,7 @@ void PoolState::watch(Watcher& watcher) {
     }
     grow_if_stalled();
     std::vector<Waitable*> pointers;
+    pointers.reserve(objects.size() + 1);
     for (const auto& object : objects) pointers.push_back(object.get());
     pointers.push_back(watcher.changed.get());
     const auto outcome = sync::wait(pointers, false, until, watcher.waiter);
@@ -383,12 +384,12 @@ bool ThreadPool::is_idle(const Task& task) const noexcept {
   return task.outstanding_ == 0;
 }
 
-void ThreadPool::retire(Ref<Task> task, Ref<Event> event) noexcept {
+void ThreadPool::retire(Task& task, Ref<Event> event) noexcept {
   const std::scoped_lock lock(state_->mutex);
-  state_->remove(*task);
-  task->retired_ = true;
-  task->when_retired_ = std::move(event);
-  if (task->outstanding_ == 0 && task->when_retired_) task->when_retired_->set();
+  state_->remove(task);
+  task.retired_ = true;
+  task.when_retired_ = std::move(event);
+  if (task.outstanding_ == 0 && task.when_retired_) task.when_retired_->set();
 }
 
 void ThreadPool::set_maximum(std::uint32_t workers) noexcept {

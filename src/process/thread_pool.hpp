@@ -101,8 +101,8 @@ class ThreadPool {
   /// Sleeps until no callback of the task is in the queue or running, or `self` is interrupted.
   void wait_until_idle(Task& task, sync::Waiter& self);
   [[nodiscard]] bool is_idle(const Task& task) const noexcept;
-  /// Ends watching. The creator's reference is dropped, and `event` set, once no callback is outstanding.
-  void retire(sync::Ref<Task> task, sync::Ref<sync::Event> event = {}) noexcept;
+  /// Ends watching. `event` is set once no callback is outstanding.
+  void retire(Task& task, sync::Ref<sync::Event> event = {}) noexcept;
 
   void set_maximum(std::uint32_t workers) noexcept;
   /// Starts that many workers at once and keeps them.

@@ -152,7 +152,7 @@ TEST_F(Pool, RetiringTellsWhenTheLastCallbackIsOver) {
   const auto gate = Ref<Event>::adopt(new Event(true, false));
   auto block = task([&](Call&) { return (void)sync::wait(*gate, std::nullopt, t_waiter), true; });
   ASSERT_TRUE(pool.submit(*block).has_value());
-  pool.retire(std::move(block), gone);
+  pool.retire(*block, gone);
   EXPECT_EQ(sync::wait(*gone, 0, self).kind, sync::WaitOutcome::Kind::timed_out);
   gate->set();
   EXPECT_EQ(sync::wait(*gone, std::nullopt, self).kind, sync::WaitOutcome::Kind::satisfied);
@@ -160,7 +160,7 @@ TEST_F(Pool, RetiringTellsWhenTheLastCallbackIsOver) {
 
 TEST_F(Pool, DisassociatingEndsTheWaitNotTheCallback) {
   const auto gate = Ref<Event>::adopt(new Event(true, false));
-  const auto free = task([&](Call& call) {
+  const auto free = task([gate](Call& call) {  // its own reference: the worker may outlive this body
     EXPECT_TRUE(call.may_run_long());
     call.disassociate();
     return (void)sync::wait(*gate, std::nullopt, t_waiter), true;

@@ -158,8 +158,8 @@ void Threads::abandon(Thread& thread) noexcept {
   retire(thread, abi::STATUS_NO_MEMORY);
 }
 
-void Threads::host_main(void* raw) {
-  auto thread = Ref<Thread>::adopt(static_cast<Thread*>(raw));
+void Threads::host_main(void* argument) {
+  auto thread = Ref<Thread>::adopt(static_cast<Thread*>(argument));
   Threads& owner = *thread->owner_;
   t_current = thread.get();
   thread->host_id_ = os::host_thread_id();

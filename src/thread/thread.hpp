@@ -197,7 +197,7 @@ class Threads {
   [[nodiscard]] std::size_t count() const;
 
  private:
-  static void host_main(void* thread);
+  static void host_main(void* argument);  ///< the Thread
   [[nodiscard]] Result<Thread*> make_thread();
   [[nodiscard]] Result<void> give_birth(Thread& thread);
   void guest_main(Thread& thread);

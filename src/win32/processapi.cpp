@@ -278,30 +278,30 @@ BOOL start_child(process::ChildRequest request, BOOL inherit, DWORD flags, PROCE
 }
 
 template <class Char>
-process::ChildRequest child_request(std::u16string application, std::u16string line, LPVOID environment,
-                                    DWORD flags, std::u16string folder, const StartupInfo<Char>& info) {
-  if (line.empty()) line = u'"' + application + u'"';
-  return {.application = std::move(application),
-          .command_line = std::move(line),
-          .environment = child_environment(environment, (flags & CREATE_UNICODE_ENVIRONMENT) != 0),
-          .current_directory = std::move(folder),
-          .streams = child_streams(info),
-          .runtime_data = {info.lpReserved2, info.lpReserved2 != nullptr ? info.cbReserved2 : 0u}};
+BOOL create_process(process::ChildRequest request, LPVOID environment, const StartupInfo<Char>& info,
+                    BOOL inherit, DWORD flags, PROCESS_INFORMATION* out) {
+  if (request.command_line.empty()) request.command_line = u'"' + request.application + u'"';
+  request.environment = child_environment(environment, (flags & CREATE_UNICODE_ENVIRONMENT) != 0);
+  request.streams = child_streams(info);
+  request.runtime_data = {info.lpReserved2, info.lpReserved2 != nullptr ? info.cbReserved2 : 0u};
+  return start_child(std::move(request), inherit, flags, out);
 }
 
 BOOL CreateProcessW(LPCWSTR application, LPWSTR line, SECURITY_ATTRIBUTES*, SECURITY_ATTRIBUTES*,
                     BOOL inherit, DWORD flags, LPVOID environment, LPCWSTR folder, STARTUPINFOW* info,
                     PROCESS_INFORMATION* out) {
-  return start_child(child_request(std::u16string(view(application)), std::u16string(view(line)), environment,
-                                   flags, std::u16string(view(folder)), *info),
-                     inherit, flags, out);
+  return create_process({.application = std::u16string(view(application)),
+                         .command_line = std::u16string(view(line)),
+                         .current_directory = std::u16string(view(folder))},
+                        environment, *info, inherit, flags, out);
 }
 
 BOOL CreateProcessA(LPCSTR application, LPSTR line, SECURITY_ATTRIBUTES*, SECURITY_ATTRIBUTES*, BOOL inherit,
                     DWORD flags, LPVOID environment, LPCSTR folder, STARTUPINFOA* info,
                     PROCESS_INFORMATION* out) {
-  return start_child(child_request(wide(application), wide(line), environment, flags, wide(folder), *info),
-                     inherit, flags, out);
+  return create_process(
+      {.application = wide(application), .command_line = wide(line), .current_directory = wide(folder)},
+      environment, *info, inherit, flags, out);
 }
 
 const Export kExports[] = {

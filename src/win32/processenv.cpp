@@ -154,7 +154,7 @@ std::optional<std::u16string> find_in_list(std::u16string_view list, std::u16str
 
 std::optional<std::u16string> search_path(const std::optional<std::u16string>& list, std::u16string name,
                                           std::u16string_view extension) {
-  const bool has_extension = io::base_name(name).find(u'.') != std::u16string_view::npos;
+  const bool has_extension = io::base_name(name).contains(u'.');
   if (!has_extension) name += extension;
   if (io::form_of(name) == io::PathForm::relative && !name.starts_with(u".\\") &&
       !name.starts_with(u"..\\")) {
@@ -194,7 +194,7 @@ DWORD SearchPathA(LPCSTR list, LPCSTR name, LPCSTR extension, DWORD size, LPSTR 
 /// cmd's rule: the current directory is searched unless NoDefaultCurrentDirectoryInExePath is set; a name
 /// with a folder in it always means that folder.
 BOOL NeedCurrentDirectoryForExePathW(LPCWSTR name) {
-  if (view(name).find(u'\\') != std::u16string_view::npos) return TRUE;
+  if (view(name).contains(u'\\')) return TRUE;
   return environment().get(u"NoDefaultCurrentDirectoryInExePath") ? FALSE : TRUE;
 }
 BOOL NeedCurrentDirectoryForExePathA(LPCSTR name) {

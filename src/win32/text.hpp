@@ -28,7 +28,7 @@ template <class Char>
 /// answers. Too little room: 0 and ERROR_INSUFFICIENT_BUFFER, and the buffer holds what fitted.
 template <class Char>
 [[nodiscard]] int deliver(std::basic_string_view<Char> text, Char* buffer, int room) {
-  if (room != 0) std::copy_n(text.data(), std::min(text.size(), static_cast<std::size_t>(room)), buffer);
+  text.copy(buffer, static_cast<std::size_t>(room));
   if (room != 0 && text.size() > static_cast<std::size_t>(room))
     return failed(abi::ERROR_INSUFFICIENT_BUFFER);
   return static_cast<int>(text.size());

@@ -143,7 +143,7 @@ void wait_for_callbacks(Item* item, BOOL cancel_pending) {
 }
 
 void retire(Item* item) {
-  item->pool->retire(std::move(item->task));
+  item->pool->retire(*item->task);
   delete item;
 }
 

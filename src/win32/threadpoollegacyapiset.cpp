@@ -54,13 +54,13 @@ Ref<Task> guest_task(PVOID callback, PVOID parameter) {
 
 /// Ends a callback's task as `completion` says: nullptr, do not wait (ERROR_IO_PENDING if one is running);
 /// INVALID_HANDLE_VALUE, wait; an event, set it when the last is over.
-BOOL retire(Ref<Task> task, HANDLE completion) {
+BOOL retire(const Ref<Task>& task, HANDLE completion) {
   ThreadPool& pool = default_pool();
   pool.unwatch(*task);
   pool.cancel_pending(*task);
   if (completion == INVALID_HANDLE_VALUE) {
     pool.wait_until_idle(*task, thread::current_waiter());
-    pool.retire(std::move(task));
+    pool.retire(*task);
     return TRUE;
   }
   Ref<Event> event;
@@ -70,7 +70,7 @@ BOOL retire(Ref<Task> task, HANDLE completion) {
     event = std::move(*found);
   }
   const bool idle = pool.is_idle(*task);
-  pool.retire(std::move(task), std::move(event));
+  pool.retire(*task, std::move(event));
   return idle ? TRUE : failed(ERROR_IO_PENDING);
 }
 
@@ -103,7 +103,7 @@ BOOL RegisterWaitForSingleObject(HANDLE* result, HANDLE handle, PVOID callback, 
 BOOL UnregisterWaitEx(HANDLE handle, HANDLE completion) {
   if (handle == nullptr) return failed(ERROR_INVALID_HANDLE);
   const std::unique_ptr<Callback> wait(static_cast<Callback*>(handle));
-  return retire(std::move(wait->task), completion);
+  return retire(wait->task, completion);
 }
 
 BOOL UnregisterWait(HANDLE handle) { return UnregisterWaitEx(handle, nullptr); }
@@ -148,7 +148,7 @@ BOOL DeleteTimerQueueTimer(HANDLE, HANDLE handle, HANDLE completion) {
     const std::scoped_lock lock(timer->queue->mutex);
     std::erase(timer->queue->timers, timer.get());
   }
-  return retire(std::move(timer->task), completion);
+  return retire(timer->task, completion);
 }
 
 /// All its timers end; the completion is as for one timer, and an event is set when all are over.
@@ -160,7 +160,7 @@ BOOL DeleteTimerQueueEx(HANDLE handle, HANDLE completion) {
   for (Callback* const raw : queue->timers) {
     const std::unique_ptr<Callback> timer(raw);
     // An event can be set once only: with one to set, the timers are waited for here.
-    if (!retire(std::move(timer->task), tell ? INVALID_HANDLE_VALUE : completion)) all = FALSE;
+    if (!retire(timer->task, tell ? INVALID_HANDLE_VALUE : completion)) all = FALSE;
   }
   if (!tell) return all;
   auto event = services().handles.get<Event>(handle_value(completion), sync::Kind::event);

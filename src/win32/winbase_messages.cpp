@@ -55,7 +55,7 @@ struct Conversion {
 Conversion parse(std::u16string_view format, const std::uint64_t* words, unsigned& place) {
   Conversion out;
   std::size_t i = 0;
-  for (; i < format.size() && std::u16string_view(u"-+ #0123456789.*").find(format[i]) != format.npos; ++i) {
+  for (; i < format.size() && std::u16string_view(u"-+ #0123456789.*").contains(format[i]); ++i) {
     if (format[i] == u'*')
       out.layout += std::to_string(static_cast<int>(words[place++]));
     else

@@ -187,7 +187,7 @@ LCID LocaleNameToLCID(LPCWSTR name, DWORD flags) {
 // ---- what a locale says ----------------------------------------------------------------------------------
 
 /// Which characters fonts must have for English, as bits: Unicode ranges, code pages.
-constexpr std::u16string_view kFontSignature(u"\u002F\0\0\0\0\0\0\0\u0001\0\u8000\0\u0001\0\u8000", 16);
+constexpr std::u16string_view kFontSignature(u"\u002F\0\0\0\0\0\0\0\u0001\0\u8000\0\u0001\0\u8000\0", 16);
 
 int deliver_number(DWORD number, LPWSTR out, int room) {
   constexpr int kUnits = sizeof(DWORD) / sizeof(WCHAR);

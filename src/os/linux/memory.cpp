@@ -67,7 +67,7 @@ Result<void> protect(void* at, std::size_t size, Protection protection) {
 
 void decommit(void* at, std::size_t size) noexcept {
   // A fresh mapping in place gives the memory back and revokes access in one step.
-  mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  (void)mmap(at, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }
 
 void discard(void* at, std::size_t size) noexcept { madvise(at, size, MADV_DONTNEED); }
