@@ -103,10 +103,16 @@ struct Loader::Kept {
 
 Result<void*> Loader::resolve(Transaction* load, Module& module, const Wanted& wanted, int depth) {
   if (module.native) {
-    if (const auto at = module.native->instead.find(wanted.name); at != module.native->instead.end()) {
+    const std::uint16_t dlls = module.native->dlls;
+    const bool by_ordinal = wanted.name.empty();
+    const NativeExport* native =
+        by_ordinal ? natives_.find(wanted.ordinal, dlls) : natives_.find(wanted.name, dlls);
+    const auto& instead = module.native->instead;
+    if (const auto at = instead.find(by_ordinal && native != nullptr ? native->name : wanted.name);
+        at != instead.end()) {
       return at->second;
     }
-    if (const NativeExport* native = natives_.find(wanted.name, module.native->dlls)) return native->address;
+    if (native != nullptr) return native->address;
   } else if (module.image) {
     const pe::Exports& exports = module.image->exports;
     const auto target = wanted.name.empty() ? exports.find(wanted.ordinal) : exports.find(wanted.name);

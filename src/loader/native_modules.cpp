@@ -1,7 +1,6 @@
 #include "loader/native_modules.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "base/checked.hpp"
@@ -9,10 +8,12 @@
 namespace bobbin::loader {
 namespace {
 
-std::size_t hash(std::string_view name) {
-  std::uint64_t value = 0xCBF29CE484222325u;  // FNV-1a
-  for (const char c : name) value = (value ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
-  return static_cast<std::size_t>(value ^ (value >> 29));
+std::uint64_t first_eight(std::string_view name) {
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < sizeof value; ++i) {
+    value = value << 8 | (i < name.size() ? static_cast<unsigned char>(name[i]) : 0u);
+  }
+  return value;
 }
 
 // ---- writing a PE image ----------------------------------------------------------------------------------
@@ -142,33 +143,45 @@ void write_exports(Writer& out, const Layout& at, std::string_view name,
 
 }  // namespace
 
+bool NativeTable::before(const Row& row, const Row& other) {
+  if (row.start != other.start) return row.start < other.start;
+  return std::strcmp(row.native->name, other.native->name) < 0;
+}
+
 NativeTable::NativeTable(std::span<const std::span<const NativeExport>> tables) {
   std::size_t count = 0;
   for (const auto& table : tables) count += table.size();
-  buckets_.resize(std::bit_ceil(2 * count + 1));
+  rows_.reserve(count);
   for (const auto& table : tables) {
-    for (const NativeExport& native : table) {
-      std::size_t at = hash(native.name);
-      while (buckets_[at &= buckets_.size() - 1] != nullptr) ++at;
-      buckets_[at] = &native;
-    }
+    for (const NativeExport& native : table) rows_.push_back({first_eight(native.name), &native});
   }
+  std::ranges::sort(rows_, before);
 }
 
 const NativeExport* NativeTable::find(std::string_view name, std::uint16_t dlls) const {
-  for (std::size_t at = hash(name);; ++at) {
-    const NativeExport* native = buckets_[at & (buckets_.size() - 1)];
-    if (native == nullptr) return nullptr;
-    if ((native->dlls & dlls) != 0 && name == native->name) return native;
+  const auto comes_before = [&, start = first_eight(name)](const Row& row) {
+    return row.start != start ? row.start < start : row.native->name < name;
+  };
+  for (auto at = std::ranges::partition_point(rows_, comes_before);
+       at != rows_.end() && at->native->name == name; ++at) {
+    if ((at->native->dlls & dlls) != 0) return at->native;
   }
+  return nullptr;
+}
+
+const NativeExport* NativeTable::find(std::uint32_t ordinal, std::uint16_t dlls) const {
+  for (const Row& row : rows_) {
+    if ((row.native->dlls & dlls) != 0 && --ordinal == 0) return row.native;
+  }
+  return nullptr;
 }
 
 std::vector<const NativeExport*> NativeTable::of(std::uint16_t dlls) const {
   std::vector<const NativeExport*> found;
-  for (const NativeExport* native : buckets_) {
-    if (native != nullptr && (native->dlls & dlls) != 0) found.push_back(native);
+  found.reserve(rows_.size());
+  for (const Row& row : rows_) {
+    if ((row.native->dlls & dlls) != 0) found.push_back(row.native);
   }
-  std::ranges::sort(found, {}, [](const NativeExport* native) { return std::string_view(native->name); });
   return found;
 }
 

@@ -29,17 +29,25 @@ struct NativeExport {
   const arch::FastPath* fast = nullptr;  ///< what guests call in its place, if it has one
 };
 
-/// All natives by name. Built once, then read-only.
+/// All natives by name. Built once, then read-only. A name may be there more than once, for different DLLs.
 class NativeTable {
  public:
   explicit NativeTable(std::span<const std::span<const NativeExport>> tables);
   /// The export of that name from any DLL of `dlls`.
   [[nodiscard]] const NativeExport* find(std::string_view name, std::uint16_t dlls) const;
+  /// The export of that ordinal: of() counted from 1, which is what the DLL's synthetic image says.
+  [[nodiscard]] const NativeExport* find(std::uint32_t ordinal, std::uint16_t dlls) const;
   /// Every export of `dlls`, sorted by name.
   [[nodiscard]] std::vector<const NativeExport*> of(std::uint16_t dlls) const;
 
  private:
-  std::vector<const NativeExport*> buckets_;  ///< open addressing; size a power of two
+  /// Sorting is a tenth of what it costs to start, so most comparisons look at one number.
+  struct Row {
+    std::uint64_t start;  ///< the first eight characters, the first of all most significant
+    const NativeExport* native;
+  };
+  static bool before(const Row& row, const Row& other);
+  std::vector<Row> rows_;  ///< sorted by name
 };
 
 /// A synthetic image; given back by the destructor.

@@ -91,7 +91,8 @@ class Doctor {
       ImportStatus import{.function = symbol.by_ordinal() ? fmt::format("#{}", symbol.ordinal)
                                                           : std::string(symbol.name)};
       if (native != std::end(detail::kNativeDlls)) {
-        if (const auto* found = natives_.find(symbol.name, native->dlls)) {
+        if (const auto* found = symbol.by_ordinal() ? natives_.find(symbol.ordinal, native->dlls)
+                                                    : natives_.find(symbol.name, native->dlls)) {
           import.provider = found->partial != nullptr ? Provider::partial : Provider::native;
           if (found->partial != nullptr) import.detail = found->partial;
         }

@@ -198,6 +198,38 @@ static void check_delayed(void) {
   }
 }
 
+// The ordinal that a module's export directory has for a name.
+static DWORD ordinal_of(HMODULE module, const char* wanted) {
+  NTDLL(IMAGE_EXPORT_DIRECTORY*, RtlImageDirectoryEntryToData, (HMODULE, BOOLEAN, USHORT, ULONG*));
+  ULONG size = 0;
+  const IMAGE_EXPORT_DIRECTORY* exports =
+      RtlImageDirectoryEntryToData(module, TRUE, IMAGE_DIRECTORY_ENTRY_EXPORT, &size);
+  const DWORD* names = (const DWORD*)((char*)module + exports->AddressOfNames);
+  const WORD* ordinals = (const WORD*)((char*)module + exports->AddressOfNameOrdinals);
+  for (DWORD i = 0; i < exports->NumberOfNames; ++i)
+    if (!strcmp((char*)module + names[i], wanted)) return exports->Base + ordinals[i];
+  return 0;
+}
+
+static void check_ordinals(void) {
+  static const char* const kDlls[] = {"kernel32.dll", "kernelbase.dll", "ntdll.dll"};
+  static const char* const kNames[] = {"Sleep", "GetLastError", "TlsGetValue", "NtClose",
+                                       "RtlGetLastWin32Error"};
+  int checked = 0;
+  for (int i = 0; i < 3; ++i) {
+    HMODULE dll = GetModuleHandleA(kDlls[i]);
+    for (int j = 0; j < 5; ++j) {
+      const DWORD ordinal = ordinal_of(dll, kNames[j]);
+      if (ordinal == 0) continue;
+      void* by_name = (void*)GetProcAddress(dll, kNames[j]);
+      CHECK(by_name != NULL && (void*)GetProcAddress(dll, (LPCSTR)(ULONG_PTR)ordinal) == by_name);
+      ++checked;
+    }
+    CHECK(GetProcAddress(dll, (LPCSTR)0xFFFF) == NULL);
+  }
+  CHECK(checked >= 7);
+}
+
 static volatile LONG g_rounds;
 
 static DWORD WINAPI load_and_free(void* unused) {
@@ -290,6 +322,7 @@ int main(void) {
   check_free_and_exit();
   check_ldr();
   check_headers();
+  check_ordinals();
   check_concurrent_free();
   check_folders();
   check_delayed();
