@@ -128,18 +128,30 @@ Result<void> Loader::bind_imports(Transaction& load, Module& module) {
 
 // ---- the rest of the way ---------------------------------------------------------------------------------
 
+namespace {
+/// The index is written when the pages have their final protection. Windows' loader would fault there.
+std::unexpected<Error> read_only_index(const Module& module, const pe::TlsDirectory& tls) {
+  return fail({.kind = ErrorKind::malformed,
+               .status = abi::STATUS_INVALID_IMAGE_FORMAT,
+               .what = "the TLS index (AddressOfIndex) lies in a section that is not writable",
+               .file = module.name,
+               .rva = tls.index.value});
+}
+}  // namespace
+
 Result<void> Loader::prepare(Transaction& load) {
   for (const auto& fresh : load.fresh) {
     Module& module = *fresh;
     ImagePart& image = *module.image;
-    auto tls = image.parsed.tls();
-    if (!tls) return propagate(tls);
-    const bool wants_tls = module.resolved() && (load.static_load || options_.generation.tls_for_late_dlls);
-    if (*tls && wants_tls) {
+    Result<std::optional<pe::TlsDirectory>> tls = std::nullopt;
+    if (module.resolved() && (load.static_load || options_.generation.tls_for_late_dlls)) {
+      tls = image.parsed.tls();
+      if (!tls) return propagate(tls);
+    }
+    if (*tls) {
       const pe::TlsDirectory& directory = **tls;
+      if (directory.index_read_only) return read_only_index(module, directory);
       if (auto callbacks = image.in_memory.tls_callbacks(directory); !callbacks) return propagate(callbacks);
-      auto writable = image.mapped.make_writable(directory.index, 4);
-      if (!writable) return propagate(writable);
       const std::span<const std::byte> bytes(
           directory.template_size != 0 ? image.mapped.at(directory.template_begin) : nullptr,
           directory.template_size);

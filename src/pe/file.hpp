@@ -112,6 +112,7 @@ struct TlsDirectory {
   std::uint32_t template_size = 0;  ///< End - Start; SizeOfZeroFill is not part of it
   std::uint32_t zero_fill = 0;      ///< as the file says; ignored by Windows
   Rva index;                        ///< the 32-bit word that the loader stores the index in
+  bool index_read_only = false;     ///< in a section that the file says is not writable: nobody can load it
   Rva callbacks;                    ///< array of VAs ended by 0; 0 if there is none
   std::uint32_t alignment = 0;      ///< from Characteristics bits 20-23; 0 if they are 0
   std::uint32_t characteristics = 0;

@@ -7,7 +7,11 @@
 //   Callbacks    addresses of functions, ended by 0
 //   ZeroFill     ignored by Windows, hence by us
 //   Flags        bits 20-23 are an alignment, coded as in a section header of an object file
+#include <algorithm>
+
 #include <fmt/format.h>
+
+#include "base/checked.hpp"
 
 #include "pe/format.hpp"
 #include "pe/malformed.hpp"
@@ -36,13 +40,21 @@ Result<void> check_template(const File& file, const RawTls& raw, TlsDirectory& t
   const auto begin = file.rva_of(Va{raw.begin});
   const std::uint64_t size = raw.end - raw.begin;
   if (!begin || size > file.header().image_size || !file.covers(*begin, static_cast<std::uint32_t>(size))) {
-    return malformed(file, tls.directory,
-                     fmt::format("the TLS template ({:#x} bytes from {:#x}) leaves the image", size,
-                                 static_cast<std::uint64_t>(raw.begin)));
+    return malformed(
+        file, tls.directory,
+        fmt::format("the TLS template ({:#x} bytes from {:#x}, StartAddressOfRawData) leaves the image", size,
+                    static_cast<std::uint64_t>(raw.begin)));
   }
   tls.template_begin = *begin;
   tls.template_size = static_cast<std::uint32_t>(size);
   return {};
+}
+
+bool is_writable(const File& file, Rva at) {
+  return std::ranges::any_of(file.sections(), [at](const Section& section) {
+    return section.writable() && at.value >= section.rva.value &&
+           at.value - section.rva.value < align_up(section.virtual_size, kPageSize);
+  });
 }
 
 Result<void> check_index(const File& file, const RawTls& raw, TlsDirectory& tls) {
@@ -53,6 +65,7 @@ Result<void> check_index(const File& file, const RawTls& raw, TlsDirectory& tls)
                                  static_cast<std::uint64_t>(raw.index)));
   }
   tls.index = *index;
+  tls.index_read_only = !is_writable(file, *index) || !is_writable(file, *index + (kIndexSize - 1));
   return {};
 }
 
@@ -101,13 +114,15 @@ Result<std::vector<Rva>> File::tls_callbacks(const TlsDirectory& tls) const {
   if (!tls.callbacks) return callbacks;
   for (Rva at = tls.callbacks;; at = at + sizeof(U64)) {
     const auto address = read<U64>(at);
-    if (!address) return malformed(*this, at, "the array of TLS callbacks does not end inside the image");
+    if (!address)
+      return malformed(*this, at,
+                       "the array of TLS callbacks (AddressOfCallBacks) does not end inside the image");
     if (*address == 0) return callbacks;
     const auto callback = rva_of(Va{*address});
     if (!callback || !covers(*callback, 1)) {
-      return malformed(
-          *this, at,
-          fmt::format("TLS callback {:#x} lies outside the image", static_cast<std::uint64_t>(*address)));
+      return malformed(*this, at,
+                       fmt::format("TLS callback {:#x} (of AddressOfCallBacks) lies outside the image",
+                                   static_cast<std::uint64_t>(*address)));
     }
     callbacks.push_back(*callback);
   }

@@ -84,7 +84,9 @@ TEST(Tls, IndexMustFitInTheImage) {
   EXPECT_NE(f.with(16, kBase + 0x2FFD).error().find("AddressOfIndex"), std::string::npos);
   EXPECT_NE(f.with(16, kBase - 1).error().find("AddressOfIndex"), std::string::npos);
   EXPECT_TRUE(f.with(16, kBase + 0x2FFC).tls());
-  EXPECT_TRUE(f.with(16, kBase + 0x1000).tls());  // a read-only section: the loader's business
+  EXPECT_FALSE(f.tls().value()->index_read_only);
+  EXPECT_TRUE(f.with(16, kBase + 0x1000).tls().value()->index_read_only);  // the loader refuses it
+  EXPECT_TRUE(f.with(16, kBase + 0x1FFE).tls().value()->index_read_only);  // half of it
 }
 
 TEST(Tls, CallbackArrayMustEndInTheImage) {

@@ -159,7 +159,6 @@ class Inspector {
     const pe::TlsDirectory& t = **tls;
     const auto callbacks = file_.tls_callbacks(t);
     if (!callbacks) return fail(callbacks.error());
-    const pe::Section* index_section = section_of(t.index);
     out_.tls = {.directory = place(t.directory),
                 .block_template = t.template_size != 0 ? place(t.template_begin) : Inspection::Place{},
                 .template_size = t.template_size,
@@ -167,7 +166,7 @@ class Inspector {
                 .zero_fill = t.zero_fill,
                 .alignment = t.alignment,
                 .index = place(t.index),
-                .index_read_only = index_section == nullptr || !index_section->writable(),
+                .index_read_only = t.index_read_only,
                 .callbacks = {}};
     for (const Rva callback : *callbacks) {
       out_.tls->callbacks.push_back({.place = place(callback), .name = name_of(callback)});
