@@ -19,6 +19,7 @@ std::uint64_t first_eight(std::string_view name) {
 // ---- writing a PE image ----------------------------------------------------------------------------------
 
 constexpr std::uint32_t kHeaderSize = 0x400;
+constexpr std::uint32_t kExports = os::kPageSize;  ///< where the first section begins: a page, as all do
 constexpr std::uint32_t kNtHeaders = 0x80;
 constexpr std::uint32_t kExportDirectorySize = 40;
 constexpr std::uint32_t kJumpSize = 12;  ///< movabs rax, imm64; jmp rax
@@ -48,7 +49,7 @@ Layout lay_out(std::string_view name, std::span<const SyntheticImage::Symbol> sy
     code = code_start(code, symbol) + code_size(symbol);
   }
   Layout at{};
-  at.directory = kHeaderSize;
+  at.directory = kExports;
   at.functions = at.directory + kExportDirectorySize;
   at.names = at.functions + 4 * count;
   at.ordinals = at.names + 4 * count;
@@ -80,8 +81,8 @@ void write_headers(Writer& out, const Layout& at, std::uint64_t base, bool dll, 
   out.put<std::uint32_t>(0x3C, kNtHeaders);
   out.text(kNtHeaders, std::string_view("PE\0\0", 4));
   out.put<std::uint16_t>(kFile, 0x8664);
-  out.put<std::uint16_t>(kFile + 2, 2);     // sections
-  out.put<std::uint16_t>(kFile + 16, 240);  // size of the optional header
+  out.put<std::uint16_t>(kFile + 2, exports ? 2 : 1);  // sections
+  out.put<std::uint16_t>(kFile + 16, 240);             // size of the optional header
   out.put<std::uint16_t>(kFile + 18, static_cast<std::uint16_t>(dll ? 0x2022 : 0x22));
   out.put<std::uint16_t>(kOptional, 0x20B);
   out.put<std::uint64_t>(kOptional + 24, base);
@@ -104,8 +105,8 @@ void write_headers(Writer& out, const Layout& at, std::uint64_t base, bool dll, 
     out.put<std::uint32_t>(row + 12, rva);
     out.put<std::uint32_t>(row + 36, characteristics);
   };
-  section(kSections, ".edata", kHeaderSize, at.code - kHeaderSize, 0x40000040);
-  section(kSections + 40, ".text", at.code, at.size - at.code, 0x60000020);
+  section(kSections, ".edata", kExports, at.code - kExports, 0x40000040);
+  if (exports) section(kSections + 40, ".text", at.code, at.size - at.code, 0x60000020);
 }
 
 void write_exports(Writer& out, const Layout& at, std::string_view name,
@@ -208,7 +209,7 @@ Result<SyntheticImage> SyntheticImage::make(memory::AddressSpace& space, std::st
 
 std::byte* SyntheticImage::entry(std::size_t number) const {
   std::uint32_t rva = 0;
-  std::memcpy(&rva, base_ + kHeaderSize + kExportDirectorySize + 4 * number, sizeof rva);
+  std::memcpy(&rva, base_ + kExports + kExportDirectorySize + 4 * number, sizeof rva);
   return base_ + rva;
 }
 
