@@ -219,7 +219,8 @@ Result<void> Loader::attach(Transaction& load, Module& wanted) {
 Result<void> Loader::attach(Module& module, std::uint32_t walk) {
   if (module.attach == Attach::waiting && module.walk != walk) {
     module.walk = walk;
-    for (std::size_t i = 0; i < module.dependencies.size(); ++i) {  // a DllMain may add some
+    // NOLINTNEXTLINE(modernize-loop-convert): a DllMain may add some.
+    for (std::size_t i = 0; i < module.dependencies.size(); ++i) {
       if (auto attached = attach(*module.dependencies[i], walk); !attached) return attached;
     }
     if (module.attach == Attach::waiting) return attach_now(module);

@@ -117,7 +117,7 @@ class Loader final : public thread::LifeObserver {
 
   /// Fills one slot of a delay-import descriptor (ResolveDelayLoadedAPI): loads the DLL if need be. `wanted`
   /// becomes what the slot is for, as far as that was found out before something failed.
-  [[nodiscard]] Result<void*> resolve_delay_import(const Found& module, Rva descriptor, std::uint64_t* slot,
+  [[nodiscard]] Result<void*> resolve_delay_import(const Found& found, Rva descriptor, std::uint64_t* slot,
                                                    DelayImport& wanted);
 
   /// DisableThreadLibraryCalls. False where Windows of this generation answers FALSE.

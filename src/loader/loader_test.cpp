@@ -11,6 +11,7 @@
 
 #include "abi/status.hpp"
 #include "loader/guard.hpp"
+#include "memory/heaps.hpp"
 #include "nls/utf.hpp"
 #include "pe/builder.hpp"
 #include "sync/critical_section.hpp"
@@ -74,7 +75,7 @@ class LoaderTest : public testing::Test {
     auto made = tls::Engine::create({}, peb.TlsBitmapBits, peb.TlsExpansionBitmapBits);
     ASSERT_TRUE(made);
     engine = std::move(*made);
-    threads = std::make_unique<thread::Threads>(*engine, space, peb);
+    threads = std::make_unique<thread::Threads>(*engine, space, heaps, peb);
     Options options;
     options.search.extra = {folder};
     options.natives = kNatives;
@@ -137,6 +138,7 @@ class LoaderTest : public testing::Test {
   abi::PEB peb{};
   abi::RTL_CRITICAL_SECTION lock{};
   memory::AddressSpace space;
+  memory::Heaps heaps;
   std::unique_ptr<tls::Engine> engine;
   std::unique_ptr<thread::Threads> threads;
   std::unique_ptr<Loader> loader;
@@ -296,7 +298,7 @@ TEST_F(ManyModules, AreRefusedBeyondTheVectorsCapacity) {
     loaded.push_back(load(another()));
     ASSERT_NE(loaded.back(), nullptr) << i;
   }
-  expect_named(refused(another()), fmt::format("{0} of {0} indices", tls::kVectorCapacity));
+  expect_named(refused(another()), fmt::format("all {} indices", tls::kVectorCapacity));
   EXPECT_EQ(block_of(loaded.front(), 8), "template");
   EXPECT_EQ(block_of(loaded.back(), 8), "template");
 

@@ -183,6 +183,7 @@ Result<void*> Loader::resolve_delay_import(const Found& found, Rva descriptor, s
     if (dll.descriptor != descriptor) continue;
     for (const pe::ImportedSymbol& symbol : dll.symbols) {
       if (reinterpret_cast<std::uint64_t*>(module.image->mapped.at(symbol.slot)) != slot) continue;
+      // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): names in an image end with a NUL.
       wanted = {.dll = dll.name.data(),
                 .name = symbol.by_ordinal() ? nullptr : symbol.name.data(),
                 .ordinal = symbol.ordinal};

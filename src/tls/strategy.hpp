@@ -40,7 +40,7 @@ class Strategy {
   [[nodiscard]] Result<void> attach(ThreadRecord& record);
   void detach(ThreadRecord& record) noexcept;
 
-  [[nodiscard]] Result<std::uint32_t> prepare(const Template& module);
+  [[nodiscard]] Result<std::uint32_t> prepare(const Template& source);
   void commit(std::uint32_t index) noexcept;
   void cancel(std::uint32_t index) noexcept;
   void release(std::uint32_t index) noexcept;
