@@ -189,7 +189,8 @@ static void check_delayed(void) {
   CHECK(call(module, "delayed_answer") == 42);
   CHECK(loaded(NEAR_DLL) && call(module, "resolved") == 1);
   CHECK(call(module, "delayed_answer") == 42 && call(module, "resolved") == 1);
-  if (!running_under_wine()) check_failure_hooks(module);  // Wine reads the DLL's name at its RVA: a page fault
+  if (!running_under_wine())
+    check_failure_hooks(module);  // Wine reads the DLL's name at its RVA: a page fault
   CHECK(FreeLibrary(module) && !loaded("libloaderapi_delay.dll"));
   if (!running_under_wine()) {  // raises an exception there
     KERNEL32(PVOID, DelayLoadFailureHook, (LPCSTR, LPCSTR));
