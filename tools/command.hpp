@@ -16,6 +16,7 @@ struct Settings {
   std::vector<std::string> arguments;  ///< ARGS
   std::vector<std::string> environment, drives, trace;
   std::string generation = "win11";
+  std::string tls_growth;  ///< empty: the library's choice
   std::string returns = "int";
   bool clear_environment = false;
   bool json = false;

@@ -50,6 +50,10 @@ void add_runtime_options(CLI::App& command, Settings& settings) {
   command.add_flag("--clear-env", settings.clear_environment, "Start from an empty environment");
   command.add_option("--windows", settings.generation, "Windows generation: nt52, vista, win10 or win11")
       ->check(CLI::IsMember({"nt52", "vista", "win10", "win11"}));
+  command
+      .add_option("--tls-growth", settings.tls_growth,
+                  "How TLS vectors grow under running threads: in-place or swap, as on Windows")
+      ->check(CLI::IsMember({"in-place", "swap"}));
   command.add_option("--drive", settings.drives, "Map a drive letter: C=/srv/windows (repeatable; Z: is /)")
       ->type_name("LETTER=FOLDER")
       ->allow_extra_args(false);

@@ -13,6 +13,7 @@ std::optional<std::string> Settings::finish() {
       {"loader", kTraceLoader}, {"tls", kTraceTls},       {"thread", kTraceThread},
       {"exit", kTraceExit},     {"native", kTraceNative}, {"sync", kTraceSync}};
   options.generation = kGenerations.at(generation);
+  if (!tls_growth.empty()) options.tls_growth = tls_growth == "swap" ? TlsGrowth::swap : TlsGrowth::in_place;
   options.inherit_environment = !clear_environment;
   for (const std::string& word : environment) {
     const std::size_t equals = word.find('=', 1);  // names may begin with one, as Windows' =C: does

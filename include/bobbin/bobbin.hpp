@@ -288,6 +288,13 @@ class Module {
 /// Which Windows the guest meets, wherever the specification's version matrix shows a difference.
 enum class Generation : std::uint8_t { nt52, vista, win10, win11 };
 
+/// How a thread's TLS vector grows when a DLL with thread-local variables arrives while the thread runs.
+/// Guests see no difference unless they look at addresses.
+enum class TlsGrowth : std::uint8_t {
+  in_place,  ///< a vector has room for all modules from the start, and never moves
+  swap,      ///< as on Windows since Vista: replaced by a longer one, the old one kept until its thread ends
+};
+
 /// What is traced; bits of Options::trace.
 enum TraceCategory : std::uint32_t {
   kTraceLoader = 1,
@@ -313,6 +320,8 @@ struct Options {
   /// Whether the guest's environment starts from the host's.
   bool inherit_environment = true;
   Generation generation = Generation::win11;
+  /// Nothing: $BOBBIN_TLS_GROWTH (swap or in-place), else in place.
+  std::optional<TlsGrowth> tls_growth = {};
   /// Further drive letters: {"C", "/srv/windows"}. Z: is /.
   std::vector<std::pair<char, std::string>> drives = {};
   /// Folder for page-aligned copies of images; empty: $XDG_CACHE_HOME/bobbin/images. "-" turns it off.
@@ -331,6 +340,25 @@ struct Statistics {
   std::size_t threads = 0;
   std::size_t handles = 0;
   std::size_t allocations = 0;  ///< ranges of the guest's address space
+};
+
+/// What thread-local storage takes at the moment. Vectors and blocks count where they come from the guest's
+/// heap: by swapping all do; in place only those that the guest installed itself.
+struct TlsStatistics {
+  TlsGrowth growth = TlsGrowth::in_place;
+  std::uint32_t modules = 0;        ///< loaded ones that have thread-local variables
+  std::uint32_t threads = 0;        ///< that have a block of each
+  std::uint32_t vector_length = 0;  ///< entries that every thread's vector has at least
+  std::uint64_t growths = 0;        ///< how often the vectors of all threads were outgrown
+  std::uint64_t vectors = 0;        ///< in use or retired
+  std::uint64_t vector_bytes = 0;
+  std::uint64_t retired_vectors = 0;  ///< of these, replaced; kept until their threads end, who may read them
+  std::uint64_t retired_bytes = 0;
+  std::uint64_t ever_retired = 0;  ///< vectors retired since the start
+  std::uint64_t blocks = 0;        ///< modules' variables, one block for each thread
+  std::uint64_t block_bytes = 0;
+  std::uint64_t unused = 0;     ///< blocks and vectors made for threads that ended before they got them
+  std::uint64_t exchanges = 0;  ///< NtSetInformationProcess(ProcessTlsInformation) calls of the guest
 };
 
 /// The guest process inside this one. One at a time.
@@ -396,6 +424,7 @@ class Runtime {
   void detach_thread();
 
   [[nodiscard]] Statistics statistics() const;
+  [[nodiscard]] TlsStatistics tls_statistics() const;
 
  private:
   explicit Runtime(std::shared_ptr<detail::State> state) : state_(std::move(state)) {}

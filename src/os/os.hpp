@@ -102,6 +102,9 @@ class MemoryFile {
 /// reserve, commit, protect, map_private, allocate, MemoryFile or start_thread fails; 0 turns it off.
 void fail_allocation(std::uint64_t nth) noexcept;
 
+/// Whether the call that asks is the n-th, and must fail: for allocations that do not come here one by one.
+[[nodiscard]] bool injected_failure() noexcept;
+
 // ---- locks and waiting -----------------------------------------------------------------------------------
 
 /// A short-held mutual exclusion of our own; never held while guest code runs. Not recursive.

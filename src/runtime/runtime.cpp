@@ -124,6 +124,24 @@ Statistics Runtime::statistics() const {
           .allocations = state_->space.allocations()};
 }
 
+TlsStatistics Runtime::tls_statistics() const {
+  const tls::Statistics now = state_->engine->statistics();
+  return {.growth = now.growth == tls::Growth::swap ? TlsGrowth::swap : TlsGrowth::in_place,
+          .modules = now.modules,
+          .threads = now.threads,
+          .vector_length = now.vector_length,
+          .growths = now.growths,
+          .vectors = now.vectors,
+          .vector_bytes = now.vector_bytes,
+          .retired_vectors = now.retired_vectors,
+          .retired_bytes = now.retired_bytes,
+          .ever_retired = now.ever_retired,
+          .blocks = now.blocks,
+          .block_bytes = now.block_bytes,
+          .unused = now.unused,
+          .exchanges = now.exchanges};
+}
+
 const char* version() { return BOBBIN_VERSION; }
 
 }  // namespace bobbin

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <mutex>
+#include <new>
 #include <utility>
 
 #include "abi/status.hpp"
@@ -28,20 +29,35 @@ std::mutex g_starting;
 struct Matrix {
   loader::Generation loader;
   bool honour_alignment;
+  std::uint32_t growth_step;  ///< of TLS vectors, and what they have to spare at first
   std::uint32_t major, minor, build;
 };
 Matrix matrix(Generation generation) {
   switch (generation) {
     case Generation::nt52:
-      return {{.tls_for_late_dlls = false, .disable_calls_reports_tls = true}, false, 5, 2, 3790};
+      return {{.tls_for_late_dlls = false, .disable_calls_reports_tls = true}, false, 0, 5, 2, 3790};
     case Generation::vista:
-      return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = true}, false, 6, 0, 6002};
+      return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = true}, false, 4, 6, 0, 6002};
     case Generation::win10:
-      return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = true}, true, 10, 0, 19045};
+      return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = true}, true, 8, 10, 0, 19045};
     case Generation::win11:
       break;
   }
-  return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = false}, true, 10, 0, 22631};
+  return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = false}, true, 8, 10, 0, 22631};
+}
+
+/// Options say it, or $BOBBIN_TLS_GROWTH, which child processes inherit.
+Result<tls::Growth> growth(const Options& options) {
+  if (options.tls_growth)
+    return *options.tls_growth == TlsGrowth::swap ? tls::Growth::swap : tls::Growth::in_place;
+  const char* const named = getenv("BOBBIN_TLS_GROWTH");
+  const std::string_view name = named != nullptr ? named : "in-place";
+  if (name == "in-place") return tls::Growth::in_place;
+  if (name == "swap") return tls::Growth::swap;
+  return fail({.kind = ErrorKind::invalid,
+               .status = abi::STATUS_INVALID_PARAMETER,
+               .what = "BOBBIN_TLS_GROWTH is '" + std::string(name) + "'",
+               .advice = "set it to swap or in-place"});
 }
 
 std::string own_path() {
@@ -84,6 +100,15 @@ void install_trace(const Options& options) {
 }
 
 }  // namespace
+
+void* ProcessHeap::allocate(std::size_t size) noexcept {
+  if (os::injected_failure()) return nullptr;
+  try {
+    return heap_.allocate(size, {.zeroed = true});
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
 
 State* running() noexcept { return g_running.load(std::memory_order_acquire); }
 
@@ -138,8 +163,13 @@ Result<void> State::build() {
   peb.OSMajorVersion = windows.major;
   peb.OSMinorVersion = windows.minor;
   peb.OSBuildNumber = static_cast<abi::USHORT>(windows.build);
-  auto made_engine = tls::Engine::create({.honour_alignment = windows.honour_alignment}, peb.TlsBitmapBits,
-                                         peb.TlsExpansionBitmapBits);
+  auto tls_growth = growth(options);
+  if (!tls_growth) return propagate(tls_growth);
+  auto made_engine = tls::Engine::create({.growth = *tls_growth,
+                                          .heap = &process_heap,
+                                          .growth_step = windows.growth_step,
+                                          .honour_alignment = windows.honour_alignment},
+                                         peb.TlsBitmapBits, peb.TlsExpansionBitmapBits);
   if (!made_engine) return propagate(made_engine);
   engine = std::move(*made_engine);
   threads = std::make_unique<thread::Threads>(*engine, space, heaps, peb);

@@ -22,6 +22,18 @@
 
 namespace bobbin::detail {
 
+/// The process heap as the TLS engine knows it.
+class ProcessHeap final : public tls::GuestHeap {
+ public:
+  explicit ProcessHeap(memory::Heaps& heaps) : heap_(*heaps.find(heaps.process_heap())) {}
+  void* allocate(std::size_t size) noexcept override;
+  std::optional<std::size_t> size(const void* block) const noexcept override { return heap_.size(block); }
+  void free(void* block) noexcept override { (void)heap_.free(block); }
+
+ private:
+  memory::Heap& heap_;
+};
+
 struct State {
   /// Builds everything up to an attached calling thread, or says why not. One State at a time.
   [[nodiscard]] static Result<std::shared_ptr<State>> create(const Options& options);
@@ -46,6 +58,7 @@ struct State {
 
   memory::AddressSpace space;
   memory::Heaps heaps;
+  ProcessHeap process_heap{heaps};
   sync::HandleTable handles;
   std::unique_ptr<io::Files> files;
   std::unique_ptr<process::Process> process;

@@ -6,8 +6,11 @@
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <bobbin/bobbin.hpp>
@@ -441,6 +444,99 @@ TEST(Runtimes, WhatOutlivesARuntimeAnswersThatTheGuestHasEnded) {
   EXPECT_EQ(dll->path(), "");
   auto next = Runtime::start({.dll_path = {kFolder}});
   EXPECT_TRUE(next) << next.error().message();
+}
+
+int g_tls_lines = 0;
+
+/// Loads copies of a DLL with TLS while a host thread runs in the first of them, and says what was counted
+/// before and after the thread ended.
+std::pair<TlsStatistics, TlsStatistics> load_copies_under_a_thread(TlsGrowth growth, int copies) {
+  char scratch[] = "/tmp/bobbin-host-test-XXXXXX";
+  EXPECT_NE(mkdtemp(scratch), nullptr);
+  std::pair<TlsStatistics, TlsStatistics> counted;
+  {
+    auto runtime = Runtime::start(
+        {.dll_path = {scratch}, .tls_growth = growth, .trace = kTraceTls, .trace_sink = [](std::string_view) {
+           ++g_tls_lines;
+         }});
+    EXPECT_TRUE(runtime) << runtime.error().message();
+    std::vector<Module> loaded;
+    const auto load_next = [&] {
+      const std::string name = "copy" + std::to_string(loaded.size()) + ".dll";
+      std::filesystem::copy_file(kFolder + "/guest.dll", scratch + ("/" + name));
+      auto dll = runtime->load(name);
+      EXPECT_TRUE(dll) << dll.error().message();
+      loaded.push_back(std::move(*dll));
+    };
+    load_next();
+    std::atomic<int> step{0};
+    std::thread host([&, per_thread = *loaded[0].function<int*()>("per_thread")] {
+      int* const mine = per_thread().value();
+      *mine = 7;
+      step = 1;
+      while (step != 2) std::this_thread::yield();
+      EXPECT_EQ(per_thread().value(), mine);
+      EXPECT_EQ(*mine, 7);
+      EXPECT_EQ(*(*loaded.back().function<int*()>("per_thread"))().value(), 40);
+    });
+    while (step != 1) std::this_thread::yield();
+    for (int i = 1; i < copies; ++i) load_next();
+    counted.first = runtime->tls_statistics();
+    step = 2;
+    host.join();
+    counted.second = runtime->tls_statistics();
+  }
+  std::filesystem::remove_all(scratch);
+  return counted;
+}
+
+TEST(Runtimes, SwapVectorsUnderThreadsThatRun) {
+  g_tls_lines = 0;
+  // Room for the first and eight to spare; the tenth outgrows it in both threads.
+  constexpr std::uint64_t kBytes = 16 + 9 * sizeof(void*);
+  const auto [alive, ended] = load_copies_under_a_thread(TlsGrowth::swap, 10);
+  EXPECT_EQ(alive.growth, TlsGrowth::swap);
+  EXPECT_EQ(alive.modules, 10u);
+  EXPECT_EQ(alive.threads, 2u);
+  EXPECT_EQ(alive.vector_length, 17u);
+  EXPECT_EQ(alive.growths, 2u);  // from none, and from nine
+  EXPECT_EQ(alive.vectors, 4u);
+  EXPECT_EQ(alive.retired_vectors, 2u);
+  EXPECT_EQ(alive.retired_bytes, 2 * kBytes);
+  EXPECT_EQ(alive.blocks, 20u);
+  EXPECT_GT(g_tls_lines, 10);
+  EXPECT_EQ(ended.threads, 1u);
+  EXPECT_EQ(ended.vectors, 2u);
+  EXPECT_EQ(ended.retired_vectors, 1u);
+  EXPECT_EQ(ended.retired_bytes, kBytes);
+  EXPECT_EQ(ended.ever_retired, 2u);
+  EXPECT_EQ(ended.blocks, 10u);
+}
+
+TEST(Runtimes, GrowVectorsInPlaceWithoutRetiringAny) {
+  const auto [alive, ended] = load_copies_under_a_thread(TlsGrowth::in_place, 10);
+  EXPECT_EQ(alive.growth, TlsGrowth::in_place);
+  EXPECT_EQ(alive.modules, 10u);
+  EXPECT_EQ(alive.threads, 2u);
+  EXPECT_EQ(alive.growths, 0u);
+  EXPECT_EQ(alive.ever_retired, 0u);
+  EXPECT_EQ(alive.vectors, 0u);
+  EXPECT_EQ(ended.threads, 1u);
+}
+
+TEST(Runtimes, TakeTheirGrowthFromTheEnvironmentUnlessTold) {
+  const auto growth_of = [](const Options& options) {
+    auto runtime = Runtime::start(options);
+    return runtime ? std::optional(runtime->tls_statistics().growth) : std::nullopt;
+  };
+  unsetenv("BOBBIN_TLS_GROWTH");
+  EXPECT_EQ(growth_of({}), TlsGrowth::in_place);
+  setenv("BOBBIN_TLS_GROWTH", "swap", 1);
+  EXPECT_EQ(growth_of({}), TlsGrowth::swap);
+  EXPECT_EQ(growth_of({.tls_growth = TlsGrowth::in_place}), TlsGrowth::in_place);
+  setenv("BOBBIN_TLS_GROWTH", "sideways", 1);
+  EXPECT_EQ(growth_of({}), std::nullopt);
+  unsetenv("BOBBIN_TLS_GROWTH");
 }
 
 TEST(Runtimes, HostThreadsOutliveThem) {

@@ -30,8 +30,6 @@ struct {
   std::abort();
 }
 
-bool injected() { return g_countdown.load(std::memory_order_relaxed) != 0 && g_countdown.fetch_sub(1) == 1; }
-
 std::unexpected<Error> none_left(const char* what) {
   return fail({.kind = ErrorKind::out_of_memory,
                .status = abi::STATUS_NO_MEMORY,
@@ -68,8 +66,12 @@ fake::Books fake::books() {
 
 void fail_allocation(std::uint64_t nth) noexcept { g_countdown = nth; }
 
+bool injected_failure() noexcept {
+  return g_countdown.load(std::memory_order_relaxed) != 0 && g_countdown.fetch_sub(1) == 1;
+}
+
 Result<std::byte*> reserve(std::size_t size, void* at, std::size_t alignment) {
-  if (injected()) return none_left("reserving address space");
+  if (injected_failure()) return none_left("reserving address space");
   if (at != nullptr) misuse("reserving at a given address is not faked");
   const std::size_t slack = alignment > kPageSize ? alignment - kPageSize : 0;
   void* got = mmap(nullptr, size + slack, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -88,7 +90,7 @@ Result<void> commit(void* at, std::size_t size, Protection protection) {
 
 Result<void> protect(void* at, std::size_t size, Protection protection) {
   if (!known(at, size)) misuse("protecting what was never reserved");
-  if (injected() || mprotect(at, size, host_protection(protection)) != 0)
+  if (injected_failure() || mprotect(at, size, host_protection(protection)) != 0)
     return none_left("protecting pages");
   return {};
 }
@@ -120,7 +122,7 @@ void release(void* at, std::size_t size) noexcept {
 Result<std::byte*> map_private(int fd, std::uint64_t offset, std::size_t size, Protection protection,
                                void* at) {
   if (at != nullptr && !known(at, size)) misuse("mapping over what was never reserved");
-  if (injected()) return none_left("mapping a file");
+  if (injected_failure()) return none_left("mapping a file");
   void* got =
       mmap(at, size, host_protection(protection),
            MAP_PRIVATE | MAP_NORESERVE | (at != nullptr ? MAP_FIXED : 0), fd, static_cast<off_t>(offset));
@@ -130,7 +132,7 @@ Result<std::byte*> map_private(int fd, std::uint64_t offset, std::size_t size, P
 }
 
 void* allocate(std::size_t size) noexcept {
-  if (injected()) return nullptr;
+  if (injected_failure()) return nullptr;
   const std::scoped_lock guard(g_books.mutex);
   ++g_books.allocations;
   return std::calloc(1, size);
@@ -156,7 +158,7 @@ MemoryFile::~MemoryFile() {
 }
 
 Result<MemoryFile> MemoryFile::create(const char* name) {
-  if (injected()) return none_left("making a memory file");
+  if (injected_failure()) return none_left("making a memory file");
   MemoryFile file;
   file.fd_ = memfd_create(name, MFD_CLOEXEC);
   if (file.fd_ < 0) return none_left("making a memory file");
@@ -166,12 +168,13 @@ Result<MemoryFile> MemoryFile::create(const char* name) {
 }
 
 Result<void> MemoryFile::resize(std::uint64_t size) {
-  if (injected() || ftruncate(fd_, static_cast<off_t>(size)) != 0) return none_left("growing a memory file");
+  if (injected_failure() || ftruncate(fd_, static_cast<off_t>(size)) != 0)
+    return none_left("growing a memory file");
   return {};
 }
 
 Result<void> MemoryFile::write(std::uint64_t offset, std::span<const std::byte> bytes) {
-  if (injected()) return none_left("writing a memory file");
+  if (injected_failure()) return none_left("writing a memory file");
   const ssize_t done = pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
   if (done != static_cast<ssize_t>(bytes.size())) return none_left("writing a memory file");
   return {};

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "abi/status.hpp"
-#include "os/linux/injection.hpp"
 #include "os/os.hpp"
 #include "os/protection.hpp"
 

@@ -10,7 +10,6 @@
 #include <ctime>
 
 #include "abi/status.hpp"
-#include "os/linux/injection.hpp"
 #include "os/os.hpp"
 
 namespace bobbin::os {
