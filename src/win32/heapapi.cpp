@@ -1,6 +1,7 @@
 // heapapi.h: heaps, and their ntdll twins. A bad heap handle is ERROR_INVALID_HANDLE, a pointer that is no
 // live block ERROR_INVALID_PARAMETER; Windows often ends the program for either.
 #include "memory/heaps.hpp"
+#include "tls/engine.hpp"
 #include "win32/natives.hpp"
 #include "win32/services.hpp"
 
@@ -51,7 +52,9 @@ BOOL HeapFree(HANDLE handle, DWORD, LPVOID block) {
   if (block == nullptr) return TRUE;
   Heap* heap = heap_of(handle);
   if (heap == nullptr) return FALSE;
-  return heap->free(block) ? TRUE : failed(ERROR_INVALID_PARAMETER);
+  // A TLS vector that ProcessTlsInformation handed out may be the engine's own.
+  const bool freed = heap->free(block) || services().tls.take_back_vector(block);
+  return freed ? TRUE : failed(ERROR_INVALID_PARAMETER);
 }
 
 SIZE_T HeapSize(HANDLE handle, DWORD, LPCVOID block) {

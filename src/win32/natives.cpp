@@ -47,6 +47,7 @@ std::span<const std::span<const Export>> all_natives() {
       winedbg_natives(),
       winnls_natives(),
       winternl_strings_natives(),
+      winternl_tls_natives(),
   };
   return tables;
 }

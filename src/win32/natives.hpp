@@ -48,6 +48,7 @@ std::span<const Export> wincrypt_natives();
 std::span<const Export> winedbg_natives();
 std::span<const Export> winnls_natives();
 std::span<const Export> winternl_strings_natives();
+std::span<const Export> winternl_tls_natives();
 
 /// Every table, in the order of the list above.
 [[nodiscard]] std::span<const std::span<const Export>> all_natives();

@@ -189,7 +189,7 @@ def run(options):
             return SKIPPED
         command, environment = [wine], wine_environment(options.prefix)
     else:
-        command, environment = [options.bobbin, "run"], dict(os.environ)
+        command, environment = [options.bobbin, "run", *options.option], dict(os.environ)
     if not options.program.exists():
         print(f"{options.program} has not been built")
         return 1
@@ -219,6 +219,7 @@ def main():
     one = commands.add_parser("run")
     one.add_argument("--host", choices=("bobbin", "wine"), required=True)
     one.add_argument("--bobbin", help="the bobbin command")
+    one.add_argument("--option", action="append", default=[], help="of bobbin run (repeatable)")
     one.add_argument("--prefix", type=pathlib.Path, help="Wine's prefix")
     one.add_argument("--name", required=True, help="as in wine_differences.json")
     one.add_argument("--expected", type=pathlib.Path, help="the transcript")
