@@ -311,9 +311,7 @@ Result<Module*> Loader::load_program(const std::string& path) try {
   if (!mapped) return propagate(mapped);
   Module* program = mapped->get();
   program->resolved_ = true;
-  program->pinned = true;
   program->static_load = true;
-  program->entry.ObsoleteLoadCount = 0xFFFF;
   load.fresh.push_back(std::move(*mapped));  // first in load order: TLS index 0 if it has TLS
   if (auto bound = bind_imports(load, *program); !bound) return propagate(bound);
   load.order.push_back(program);
@@ -329,7 +327,9 @@ Result<Module*> Loader::load_program(const std::string& path) try {
   publish(load);
   move_to_front(ldr_, program->entry);
   std::ranges::rotate(modules_, std::ranges::find(modules_, program, &std::unique_ptr<Module>::get));
-  for (const auto& module : modules_) module->pinned = module->pinned || module->static_load;
+  for (const auto& module : modules_) {
+    if (module->static_load) module->pin();
+  }
   auto attached = attach(load, *program);
   for (Module* module : load.order) module->arriving = false;
   if (!attached) return propagate(attached);

@@ -84,8 +84,7 @@ Result<void> Loader::add_native(std::string_view name, std::uint16_t dlls) {
   module->entry.DllBase = module->native->image.base();
   module->entry.SizeOfImage = static_cast<abi::ULONG>(module->native->image.size());
   module->entry.Flags = abi::LDRP_IMAGE_DLL | abi::LDRP_ENTRY_PROCESSED | abi::LDRP_PROCESS_ATTACH_CALLED;
-  module->entry.ObsoleteLoadCount = 0xFFFF;
-  module->pinned = true;
+  module->pin();
   module->resolved_ = true;
   set_names(*module, u"C:\\Windows\\System32\\" + nls::to_utf16(name));
   link(ldr_, module->entry);

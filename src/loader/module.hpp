@@ -91,7 +91,8 @@ class Module {
 
   std::vector<Module*> dependencies;  ///< whose exports it was bound to
   std::uint32_t references = 0;       ///< LoadLibrary calls not yet freed
-  bool pinned = false;                ///< never unloaded: the program, natives, GET_MODULE_HANDLE_EX_FLAG_PIN
+  bool pinned =
+      false;  ///< never unloaded: what came with the program, natives, GET_MODULE_HANDLE_EX_FLAG_PIN
   bool resolved_ = false;
   bool static_load = false;  ///< lpReserved of PROCESS_ATTACH is not NULL
   Attach attach = Attach::none;
@@ -99,6 +100,10 @@ class Module {
   bool leaving = false;    ///< being unloaded
   bool arriving = false;   ///< being loaded: stays until its load is complete, whatever frees it
 
+  void pin() {
+    pinned = true;
+    entry.ObsoleteLoadCount = 0xFFFF;
+  }
   void depend_on(Module& needed) {
     if (&needed != this && std::ranges::find(dependencies, &needed) == dependencies.end()) {
       dependencies.push_back(&needed);

@@ -27,10 +27,7 @@ void mark(Module& module, std::vector<Module*>& reached) {
 
 void Loader::add_reference(const Found& module) { ++module->references; }
 
-void Loader::pin(const Found& module) {
-  module->pinned = true;
-  module->entry.ObsoleteLoadCount = 0xFFFF;
-}
+void Loader::pin(const Found& module) { module->pin(); }
 
 Result<void> Loader::free(const void* base) {
   const Found module = find_by_base(base);
