@@ -207,7 +207,7 @@ class BadTls : public LoaderTest {
     LoaderTest::TearDown();
   }
   /// Offsets of the directory's fields.
-  static constexpr std::uint32_t kBegin = 0, kEnd = 8, kIndex = 16, kCallbacks = 24;
+  static constexpr std::uint32_t kEnd = 8, kIndex = 16, kCallbacks = 24;
   /// A DLL with one field of its directory set to an RVA.
   std::string refused_with(std::uint32_t field, std::uint32_t rva) {
     return refused(
