@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "tls/record.hpp"
+#include "tls/strategy.hpp"
 #include "tls/test_support.hpp"
 
 namespace bobbin::tls {
@@ -59,6 +60,21 @@ TEST_P(ExchangeTest, AnEntryIsReplacedInAllThreadsInOrder) {
   for (std::size_t i = 0; i < 3; ++i) data[i] = {before[i]};
   ASSERT_TRUE(engine_->exchange(Exchange::entries, placeholder_->index, data));
   for (ThreadRecord* thread : threads_) EXPECT_TRUE(shows(thread, *placeholder_));
+}
+
+TEST_P(ExchangeTest, BlocksOfAModuleThatHasGoneGoWithTheirThreads) {
+  Image passing(64, 2);
+  load(passing);
+  std::vector<ThreadData> data;
+  for (std::size_t i = 0; i < threads_.size(); ++i) {
+    auto* const header = static_cast<BlockHeader*>(heap_.allocate(sizeof(BlockHeader) + 64));
+    header->raw = header;
+    data.push_back({header + 1});
+  }
+  ASSERT_TRUE(engine_->exchange(Exchange::entries, passing.index, data));
+  for (const ThreadData& one : data) guest_frees(static_cast<void**>(one.previous)[-1]);
+  unload(passing);
+  stop(threads_.back());  // the others at the end
 }
 
 TEST_P(ExchangeTest, ThreadsBeingBornOrDyingArePassedBy) {

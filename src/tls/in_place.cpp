@@ -72,8 +72,9 @@ Result<Vector> InPlace::build(ThreadRecord& record) {
 
 void InPlace::drop(ThreadRecord& record, Vector seen) noexcept {
   if (record.foreign && can_be_walked(record, seen)) {
-    for (std::uint32_t i = 0; i < std::min(high_, length_of(record, seen)); ++i)
-      free_foreign(record, entry(seen, i));
+    // Also blocks of modules that have gone since: they stay until now.
+    const std::uint32_t length = seen == record.vector ? record.entries : length_of(record, seen);
+    for (std::uint32_t i = 0; i < length; ++i) free_foreign(record, entry(seen, i));
   }
   if (record.views != nullptr) views_.clean(record.views);
 }
