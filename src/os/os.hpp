@@ -99,8 +99,9 @@ class MemoryFile {
 };
 
 /// Failure injection (BOBBIN_FAIL_ALLOCATION=n, and unit tests): from now on the n-th call (1 is the next) of
-/// reserve, commit, protect, map_private, allocate, MemoryFile or start_thread fails; 0 turns it off.
-void fail_allocation(std::uint64_t nth) noexcept;
+/// reserve, commit, protect, map_private, allocate, MemoryFile or start_thread fails; 0 turns it off. Hands
+/// back how many calls the failure asked for before was still away: 0 if it has come.
+std::uint64_t fail_allocation(std::uint64_t nth) noexcept;
 
 /// Whether the call that asks is the n-th, and must fail: for allocations that do not come here one by one.
 [[nodiscard]] bool injected_failure() noexcept;

@@ -54,22 +54,28 @@ bool Fls::free(std::uint32_t index) noexcept {
 Result<void> Fls::set(abi::TEB& teb, std::uint32_t index, void* value) {
   const FlsPlace place = fls_place(index);
   auto* block = static_cast<FlsBlock*>(teb.FlsData);
-  if (block == nullptr) {
+  const bool first = block == nullptr;
+  if (first) {
     block = static_cast<FlsBlock*>(os::allocate(sizeof(FlsBlock)));
     if (block == nullptr) return out_of_memory("no memory for a fiber's FLS block");
+  }
+  std::atomic_ref chunk(block->chunks[place.chunk]);
+  if (chunk.load(std::memory_order_relaxed) == nullptr) {
+    auto* const cells = static_cast<void**>(os::allocate(((16u << place.chunk) + 1) * sizeof(void*)));
+    if (cells == nullptr) {
+      if (first) os::deallocate(block);
+      return out_of_memory("no memory for a chunk of FLS values");
+    }
+    chunk.store(cells, std::memory_order_release);
+  }
+  std::atomic_ref(block->chunks[place.chunk][place.cell]).store(value, std::memory_order_relaxed);
+  if (first) {
     teb.FlsData = block;
     const std::scoped_lock guard(lock_);
     block->links = {.Flink = &blocks_, .Blink = blocks_.Blink};
     blocks_.Blink->Flink = &block->links;
     blocks_.Blink = &block->links;
   }
-  std::atomic_ref chunk(block->chunks[place.chunk]);
-  if (chunk.load(std::memory_order_relaxed) == nullptr) {
-    auto* const cells = static_cast<void**>(os::allocate(((16u << place.chunk) + 1) * sizeof(void*)));
-    if (cells == nullptr) return out_of_memory("no memory for a chunk of FLS values");
-    chunk.store(cells, std::memory_order_release);
-  }
-  std::atomic_ref(block->chunks[place.chunk][place.cell]).store(value, std::memory_order_relaxed);
   return {};
 }
 

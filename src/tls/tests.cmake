@@ -1,7 +1,10 @@
-# The same tests on the fake host, whose books catch what is not given back; and those that need it.
-file(GLOB on_fake CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/tls/on_fake/*_test.cpp)
-add_library(bobbin_os_fake OBJECT ${CMAKE_SOURCE_DIR}/src/os/fake/memory.cpp
-                                  ${CMAKE_SOURCE_DIR}/src/os/fake/locks.cpp)
+# The same tests on the fake host, whose books catch what is not given back; and those that need it. The fake's own
+# tests are here too.
+file(GLOB on_fake CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/tls/on_fake/*_test.cpp
+     ${CMAKE_SOURCE_DIR}/src/os/fake/*_test.cpp)
+file(GLOB fake CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/os/fake/*.cpp)
+list(FILTER fake EXCLUDE REGEX "_test\\.cpp$")
+add_library(bobbin_os_fake OBJECT ${fake})
 bobbin_flags(bobbin_os_fake)
 target_link_libraries(bobbin_os_fake PUBLIC bobbin_base bobbin_abi)
 # Objects come before libraries: what the fake defines is not fetched from bobbin_os.

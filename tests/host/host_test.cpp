@@ -16,7 +16,8 @@
 #include <bobbin/bobbin.hpp>
 
 namespace bobbin::os {
-void fail_allocation(std::uint64_t nth) noexcept;  // src/os/os.hpp; not part of the library's interface
+std::uint64_t fail_allocation(
+    std::uint64_t nth) noexcept;  // src/os/os.hpp; not part of the library's interface
 }
 
 namespace bobbin {

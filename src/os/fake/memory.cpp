@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "abi/status.hpp"
+#include "os/countdown.hpp"
 #include "os/fake/fake.hpp"
 #include "os/os.hpp"
 #include "os/protection.hpp"
@@ -16,7 +17,7 @@
 namespace bobbin::os {
 namespace {
 
-constinit std::atomic<std::uint64_t> g_countdown{0};
+constinit Countdown g_failure;
 
 struct {
   std::mutex mutex;
@@ -64,11 +65,9 @@ fake::Books fake::books() {
   return now;
 }
 
-void fail_allocation(std::uint64_t nth) noexcept { g_countdown = nth; }
+std::uint64_t fail_allocation(std::uint64_t nth) noexcept { return g_failure.start(nth); }
 
-bool injected_failure() noexcept {
-  return g_countdown.load(std::memory_order_relaxed) != 0 && g_countdown.fetch_sub(1) == 1;
-}
+bool injected_failure() noexcept { return g_failure.come(); }
 
 Result<std::byte*> reserve(std::size_t size, void* at, std::size_t alignment) {
   if (injected_failure()) return none_left("reserving address space");

@@ -9,13 +9,14 @@
 #include <utility>
 
 #include "abi/status.hpp"
+#include "os/countdown.hpp"
 #include "os/os.hpp"
 #include "os/protection.hpp"
 
 namespace bobbin::os {
 namespace {
 
-std::atomic<std::uint64_t> g_failure_countdown{0};
+constinit Countdown g_failure;
 
 std::unexpected<Error> host_error(const char* call, int code) {
   return fail({.kind = code == ENOMEM ? ErrorKind::out_of_memory : ErrorKind::system,
@@ -25,13 +26,9 @@ std::unexpected<Error> host_error(const char* call, int code) {
 
 }  // namespace
 
-bool injected_failure() noexcept {
-  if (g_failure_countdown.load(std::memory_order_relaxed) == 0) [[likely]]
-    return false;
-  return g_failure_countdown.fetch_sub(1, std::memory_order_relaxed) == 1;
-}
+bool injected_failure() noexcept { return g_failure.come(); }
 
-void fail_allocation(std::uint64_t nth) noexcept { g_failure_countdown = nth; }
+std::uint64_t fail_allocation(std::uint64_t nth) noexcept { return g_failure.start(nth); }
 
 Result<std::byte*> reserve(std::size_t size, void* at, std::size_t alignment) {
   if (injected_failure()) return host_error("reserving address space", ENOMEM);
