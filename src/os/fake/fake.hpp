@@ -3,7 +3,7 @@
 // Memory is the real host's, so that copy-on-write and page protection mean what they say, but every piece is
 // written down in books: a test compares them before and after, and giving back what was never taken aborts.
 // Locks abort on misuse, and hand control to a scheduler, if one is installed, wherever another thread's turn
-// could make a difference: before taking a lock, after giving one back, and when they have to wait.
+// could make a difference: after giving one back, before taking a further one, and when they have to wait.
 #pragma once
 
 #include <cstddef>
@@ -32,6 +32,9 @@ class Scheduler {
   /// `lock` may have become free.
   virtual void freed(const void* lock) = 0;
 };
+
+/// How many locks are held at this moment, by whoever.
+[[nodiscard]] int locks_held();
 
 /// From now on locks ask `scheduler`; null: they spin, as without one. Set while no lock is held.
 void install(Scheduler* scheduler);
