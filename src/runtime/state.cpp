@@ -266,6 +266,9 @@ void State::on_exit(std::uint32_t code) {
   ended.notify_all();
   process->leave(code);
   if (options.exit_ends_host) {
+    if (const char* nth = getenv("BOBBIN_FAIL_ALLOCATION"); nth != nullptr && os::fail_allocation(0) != 0)
+      std::fprintf(stderr, "bobbin: BOBBIN_FAIL_ALLOCATION=%s: there were fewer allocations than that\n",
+                   nth);
     std::fflush(nullptr);
     // A guest code above 255 gives its low byte, or 1 if that is 0: failure must stay failure.
     const std::uint32_t low = code & 0xFF;

@@ -210,6 +210,35 @@ def run(options):
     return 0 if passed else 1
 
 
+def exhaust(options):
+    """Runs a program with its first, second, ... allocation made to fail, start-up included, until none is left.
+    Each time Bobbin must either say in one line why it cannot start, or run the program to its "ok"."""
+    refused = reported = 0
+    environment = dict(os.environ)
+    for nth in range(1, 100_000):
+        environment["BOBBIN_FAIL_ALLOCATION"] = str(nth)
+        with tempfile.TemporaryDirectory(prefix="guest-") as scratch:
+            out, err, code = run_with_watchdog([options.bobbin, "run", *options.option,
+                                                str(options.program.absolute())], environment, scratch,
+                                               options.timeout)
+        out, err = as_text(out), as_text(err)
+        lines = out.splitlines()
+        started = lines[-1:] == ["ok"] and code == 0
+        if not started and not (code in (125, 126, 127) and err.startswith("bobbin: ") and err.count("\n") == 1):
+            print(f"BOBBIN_FAIL_ALLOCATION={nth}: exit code {code}\n{out}{err}")
+            return 1
+        if started and "fewer allocations" in err:
+            break
+        refused += not started
+        reported += len(lines) > 1
+    print(f"{nth - 1} allocations failed, one at a time: {refused} kept the program from starting, "
+          f"{reported} were reported to it, it did not notice {nth - 1 - refused - reported}")
+    if refused < 10 or reported < 10:
+        print("too few: is nothing failing?")
+        return 1
+    return 0
+
+
 def main():
     sys.stdout.reconfigure(line_buffering=True)  # what was seen survives being killed
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -229,11 +258,18 @@ def main():
                      help="run it on a terminal on which this has been typed (\\\\r is Enter)")
     one.add_argument("program", type=pathlib.Path)
     one.add_argument("arguments", nargs="*")
+    failing = commands.add_parser("exhaust")
+    failing.add_argument("--bobbin", required=True)
+    failing.add_argument("--option", action="append", default=[], help="of bobbin run (repeatable)")
+    failing.add_argument("--timeout", type=float, default=30)
+    failing.add_argument("program", type=pathlib.Path)
     options = parser.parse_args()
     if options.command == "start-wine":
         return start_wine(options.prefix)
     if options.command == "stop-wine":
         return stop_wine(options.prefix)
+    if options.command == "exhaust":
+        return exhaust(options)
     return run(options)
 
 
