@@ -261,6 +261,7 @@ Result<Module*> Loader::finish(Transaction& load, Module* wanted) {
   if (auto ready = prepare(load); !ready) return propagate(ready);
   ++wanted->references;
   publish(load);
+  for (Module* module : load.order) tell_watchers(*module, Change::came);
   auto attached = attach(load, *wanted);
   for (Module* module : load.order) module->arriving = false;
   if (attached && wanted->references != 0) return wanted;

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -123,6 +124,13 @@ class Loader final : public thread::LifeObserver {
   /// DisableThreadLibraryCalls. False where Windows of this generation answers FALSE.
   [[nodiscard]] bool disable_thread_calls(const Found& module);
 
+  /// Calls `callback` of the guest, void(ULONG why, const LDR_DLL_NOTIFICATION_DATA*, PVOID context), under
+  /// the loader lock whenever a module has come (1, before it is attached) or goes (2, after it was
+  /// detached). Hands back what to unregister it by, which is never 0; 0 if the thread is being stopped.
+  [[nodiscard]] std::uint64_t watch_modules(void* callback, void* context);
+  /// False if there is none of that number.
+  bool unwatch_modules(std::uint64_t number);
+
   /// An export of a host-provided DLL, made on first use (Runtime::provide).
   [[nodiscard]] Result<void> provide(const std::string& dll, const std::string& name, void* address);
 
@@ -131,6 +139,8 @@ class Loader final : public thread::LifeObserver {
   /// TerminateProcess on ourselves: no notification.
   void terminate_process(std::uint32_t code) noexcept;
   [[nodiscard]] bool shutting_down() const;
+  /// What ExitProcess does once the other threads have been stopped: PROCESS_DETACH, in order.
+  void shut_down() noexcept;
   /// Detaches every module that can be, in order; stops all other threads; unloads. The end of a Runtime.
   void unload_all() noexcept;
 
@@ -192,6 +202,8 @@ class Loader final : public thread::LifeObserver {
   static abi::BOOL tell(const Module& module, Reason reason, void* reserved);
   void tell_of_thread(Reason reason);
   void detach(Module& module, void* reserved);
+  enum class Change : std::uint32_t { came = 1, goes = 2 };
+  void tell_watchers(const Module& module, Change change);
 
   // unload.cpp
   void unload_unreachable(const std::function<void()>& before_unmapping = {});
@@ -210,6 +222,12 @@ class Loader final : public thread::LifeObserver {
   std::vector<std::unique_ptr<DataFile>> data_files_;
   std::vector<Module*> initialised_;  ///< in the order of their PROCESS_ATTACH
   Module* program_ = nullptr;
+  struct Watcher {
+    void* callback;
+    void* context;
+  };
+  std::map<std::uint64_t, Watcher> watchers_;  ///< in the order in which they came
+  std::uint64_t last_watcher_ = 0;
   std::uint32_t walks_ = 0;                ///< counts calls of attach(Transaction&)
   std::uint32_t generation_of_lists_ = 0;  ///< counts changes of modules_ and initialised_
 };

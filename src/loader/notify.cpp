@@ -108,6 +108,40 @@ void Loader::detach(Module& module, void* reserved) {
   module.entry.Flags &= ~std::uint32_t{abi::LDRP_PROCESS_ATTACH_CALLED};
 }
 
+std::uint64_t Loader::watch_modules(void* callback, void* context) {
+  const Guard guard(*this);
+  if (!guard.held()) return 0;
+  watchers_.emplace(++last_watcher_, Watcher{callback, context});
+  return last_watcher_;
+}
+
+bool Loader::unwatch_modules(std::uint64_t number) {
+  const Guard guard(*this);
+  return guard.held() && watchers_.erase(number) != 0;
+}
+
+void Loader::tell_watchers(const Module& module, Change change) {
+  struct Data {  // LDR_DLL_NOTIFICATION_DATA
+    abi::ULONG flags = 0;
+    const abi::UNICODE_STRING* full_name;
+    const abi::UNICODE_STRING* base_name;
+    void* base;
+    abi::ULONG size;
+  } data{.full_name = &module.entry.FullDllName,
+         .base_name = &module.entry.BaseDllName,
+         .base = module.base(),
+         .size = module.entry.SizeOfImage};
+  // One may register and unregister others, or itself.
+  std::uint64_t last = 0;
+  for (auto at = watchers_.begin(); at != watchers_.end(); at = watchers_.upper_bound(last)) {
+    last = at->first;
+    const Watcher watcher = at->second;
+    if (!thread::call_guest<void(std::uint32_t, const void*, void*)>(
+            watcher.callback, static_cast<std::uint32_t>(change), &data, watcher.context))
+      return;
+  }
+}
+
 bool Loader::disable_thread_calls(const Found& module) {
   // A module with a TLS directory keeps its notifications on every Windows; only the answer differs (3.8).
   if (module->tls && module->tls->index) return !options_.generation.disable_calls_reports_tls;

@@ -63,6 +63,7 @@ void Loader::unload_unreachable(const std::function<void()>& before_unmapping) {
   for (Module* module : order) {
     if (std::ranges::find(going, module) != going.end()) detach(*module, nullptr);
   }
+  for (const Module* module : going) tell_watchers(*module, Change::goes);
   if (before_unmapping) before_unmapping();
   for (Module* module : going) unpublish(*module);
 }
@@ -103,14 +104,20 @@ void Loader::exit_process(std::uint32_t code) noexcept {
     const Guard guard(*this);
     if (!guard.held()) return;  // another thread exits the process; this one is being stopped
     threads_.stop_all_others(code);
-    ldr_.ShutdownThreadId = reinterpret_cast<void*>(static_cast<std::uintptr_t>(thread::current().id()));
-    ldr_.ShutdownInProgress = 1;
-    for (std::size_t left = initialised_.size(); left-- > 0;)
-      detach(*initialised_[left], reinterpret_cast<void*>(1));
-    (void)notify_program(Reason::process_detach);
+    shut_down();
   }
   threads_.leave_current();
   options_.on_exit(code);
+}
+
+void Loader::shut_down() noexcept {
+  const Guard guard(*this);
+  if (!guard.held() || shutting_down()) return;
+  ldr_.ShutdownThreadId = reinterpret_cast<void*>(static_cast<std::uintptr_t>(thread::current().id()));
+  ldr_.ShutdownInProgress = 1;
+  for (std::size_t left = initialised_.size(); left-- > 0;)
+    detach(*initialised_[left], reinterpret_cast<void*>(1));
+  (void)notify_program(Reason::process_detach);
 }
 
 void Loader::terminate_process(std::uint32_t code) noexcept {

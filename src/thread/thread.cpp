@@ -293,6 +293,12 @@ void Threads::exit_current(std::uint32_t code) {
   thread.requests.fetch_or(kLeave);
 }
 
+void Threads::shut_down_current() {
+  Thread& thread = current();
+  if (std::exchange(thread.running_down_, true)) return;
+  if (observer_ != nullptr && !stopping()) observer_->dying(thread);
+}
+
 void Threads::leave_current() { current().requests.fetch_or(kLeave); }
 
 void Threads::retire(Thread& thread, std::uint32_t code) noexcept {

@@ -164,6 +164,8 @@ class Threads {
 
   /// ExitThread: runs the thread down and leaves to its innermost gate. Must be called inside a native.
   void exit_current(std::uint32_t code);
+  /// The part of it that is seen: THREAD_DETACH. A thread that exits later is not told again.
+  void shut_down_current();
   /// TerminateThread on any thread, the calling one included.
   void terminate(Thread& thread, std::uint32_t code);
   /// The suspend count before; STATUS_SUSPEND_COUNT_EXCEEDED beyond 127.

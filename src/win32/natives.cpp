@@ -23,6 +23,7 @@ std::span<const std::span<const Export>> all_natives() {
       namedpipeapi_natives(),
       ntcrt_natives(),
       ntcrt_printf_natives(),
+      ntldr_natives(),
       ntrtl_natives(),
       processapi_natives(),
       processenv_natives(),

@@ -24,6 +24,7 @@ std::span<const Export> memoryapi_natives();
 std::span<const Export> namedpipeapi_natives();
 std::span<const Export> ntcrt_natives();
 std::span<const Export> ntcrt_printf_natives();
+std::span<const Export> ntldr_natives();
 std::span<const Export> ntrtl_natives();
 std::span<const Export> processapi_natives();
 std::span<const Export> processenv_natives();

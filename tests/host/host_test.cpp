@@ -562,5 +562,22 @@ TEST(Runtimes, HostThreadsOutliveThem) {
   host.join();
 }
 
+TEST(Generations, DisagreeOnWhetherADllWithTlsLostItsNotices) {
+  for (const auto generation : {Generation::vista, Generation::win10, Generation::win11}) {
+    auto runtime = Runtime::start({.dll_path = {kFolder}, .generation = generation});
+    ASSERT_TRUE(runtime) << runtime.error().message();
+    auto dll = runtime->load("guest.dll");  // has TLS
+    auto kernel32 = runtime->load("kernel32.dll");
+    auto ntdll = runtime->load("ntdll.dll");
+    ASSERT_TRUE(dll && kernel32 && ntdll);
+    const auto disable = kernel32->function<int(void*)>("DisableThreadLibraryCalls");
+    const auto ldr_disable = ntdll->function<int(void*)>("LdrDisableThreadCalloutsForDll");
+    ASSERT_TRUE(disable && ldr_disable);
+    const bool newest = generation == Generation::win11;
+    EXPECT_EQ((*disable)(dll->base()).value(), newest ? 1 : 0);
+    EXPECT_EQ((*ldr_disable)(dll->base()).value() == 0, newest);
+  }
+}
+
 }  // namespace
 }  // namespace bobbin

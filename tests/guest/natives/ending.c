@@ -19,8 +19,11 @@ static DWORD WINAPI hold_lock(void* unused) {
   for (;;) Sleep(1000);
 }
 
+static int g_shut_down;
+
 static void NTAPI on_detach(void* module, DWORD reason, void* reserved) {
   (void)module, (void)reserved;
+  if (reason == DLL_PROCESS_DETACH) ++g_shut_down;
   if (reason == DLL_PROCESS_DETACH && g_heap != NULL) HeapAlloc(g_heap, 0, 16);
 }
 __attribute__((section(".CRT$XLD"), used)) static const PIMAGE_TLS_CALLBACK kCallback = on_detach;
@@ -40,6 +43,12 @@ int main(int count, char** arguments) {
   printf("ok\n");
   fflush(stdout);
   if (!strcmp(by, "NtTerminateProcess")) return (int)NtTerminateProcess(GetCurrentProcess(), 67);
+  if (!strcmp(by, "LdrShutdownProcess")) {  // by halves: notifications, which come once, and then the end
+    NTDLL(void, LdrShutdownProcess, (void));
+    LdrShutdownProcess();
+    LdrShutdownProcess();
+    return (int)NtTerminateProcess(GetCurrentProcess(), g_shut_down == 1 ? 67 : 1);
+  }
   if (!strcmp(by, "RtlExitUserProcess")) RtlExitUserProcess(67);
   if (!strcmp(by, "ExitProcess")) ExitProcess(67);
   if (!strcmp(by, "TerminateProcess")) return TerminateProcess(GetCurrentProcess(), 67);
