@@ -173,5 +173,7 @@ struct HostThread {
 [[nodiscard]] std::uint32_t process_id() noexcept;
 /// Host id of the calling thread (gettid).
 [[nodiscard]] std::uint32_t host_thread_id() noexcept;
+/// CPU time that a thread of this process has spent, in units of 100 ns; 0 if there is no such thread.
+[[nodiscard]] std::uint64_t cpu_time(std::uint32_t host_thread_id) noexcept;
 
 }  // namespace bobbin::os

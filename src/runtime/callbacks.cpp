@@ -70,6 +70,7 @@ void CallbackPages::dispatch(arch::Callback* self, const std::uint64_t* cells, c
   *result = {};
   thread::Place& place = thread::current_place();
   place.where.store(thread::Where::host, std::memory_order_relaxed);
+  place.host_code_ran = true;
   std::atomic_signal_fence(std::memory_order_seq_cst);
   CallbackResult returned{};
   try {

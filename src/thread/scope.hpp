@@ -32,6 +32,8 @@ struct Place {
   /// While in a native: the guest's instruction and stack pointer at the call, for GetThreadContext.
   std::uint64_t guest_rip = 0;
   std::uint64_t guest_rsp = 0;
+  /// Whether a callback into the host has run on it; written by the owning thread only.
+  bool host_code_ran = false;
 };
 
 /// Carries out what others asked of this thread, which is in guest code; may not return (it leaves to its

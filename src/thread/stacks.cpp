@@ -6,8 +6,6 @@
 #include <mutex>
 #include <new>
 
-#include "base/checked.hpp"
-
 namespace bobbin::thread {
 
 StackPool::~StackPool() {
@@ -19,7 +17,7 @@ StackPool::~StackPool() {
 }
 
 Result<Stack> StackPool::take(std::size_t size) {
-  const std::size_t whole = align_up(size, memory::kAllocationGranularity);
+  const std::size_t whole = size_for(size);
   {
     const std::scoped_lock lock(mutex_);
     collect();

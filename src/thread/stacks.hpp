@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <deque>
 
+#include "base/checked.hpp"
 #include "base/error.hpp"
 #include "memory/address_space.hpp"
 #include "os/os.hpp"
@@ -27,7 +28,11 @@ class StackPool {
   explicit StackPool(memory::AddressSpace& space) : space_(space) {}
   ~StackPool();
 
-  /// A stack of at least `size` usable bytes.
+  /// The size of the stack that take() gives to whom asks for `size` bytes.
+  [[nodiscard]] static constexpr std::size_t size_for(std::size_t size) {
+    return align_up(size, memory::kAllocationGranularity);
+  }
+  /// A stack of that size.
   [[nodiscard]] Result<Stack> take(std::size_t size);
   /// Gives back a stack that nobody runs on any more.
   void give_back(Stack stack) noexcept;

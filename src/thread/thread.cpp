@@ -64,11 +64,17 @@ void set_stack(abi::TEB& teb, void* low, void* limit, void* high) {
 }  // namespace
 
 Threads::Threads(tls::Engine& engine, memory::AddressSpace& space, memory::Heaps& heaps, abi::PEB& peb)
-    : engine_(engine), space_(space), heaps_(heaps), peb_(peb), stacks_(space) {
+    : engine_(engine),
+      space_(space),
+      heaps_(heaps),
+      peb_(peb),
+      stacks_(space),
+      carriers_(stacks_, busy_, &Threads::carry) {
   install_stop_signal();
 }
 
 Threads::~Threads() {
+  carriers_.dismiss();
   stacks_.drain();
   for (;;) {
     Ref<Thread> thread;
@@ -121,15 +127,15 @@ Result<Ref<Thread>> Threads::create(CreateOptions options) {
                  .what = "the process is exiting: no thread can be created"});
   }
   const std::size_t wanted = options.stack_size != 0 ? options.stack_size : default_stack_size_;
-  auto stack = stacks_.take(std::max(wanted, options.minimum_stack));
-  if (!stack) return propagate(stack);
+  auto seat = carriers_.take(std::max(wanted, options.minimum_stack));
+  if (!seat) return propagate(seat);
   auto made = make_thread();
   if (!made) {
-    stacks_.give_back(*stack);
+    carriers_.give_back(*seat);
     return propagate(made);
   }
   auto thread = Ref<Thread>::adopt(*made);
-  thread->stack_ = *stack;
+  thread->seat_ = *seat;
   thread->routine_ = options.routine;
   thread->guest_rip = thread->start_address();  // what GetThreadContext shows until it runs
   thread->parameter_ = options.parameter;
@@ -143,46 +149,43 @@ Result<Ref<Thread>> Threads::create(CreateOptions options) {
 
 Result<void> Threads::start(Thread& thread) {
   thread.add_reference();  // the running thread's own
-  const Stack stack = thread.stack_;
-  ++busy_;
-  auto started = os::start_thread(stack.usable(), stack.usable_size(), &Threads::host_main, &thread);
+  auto started = carriers_.start(thread.seat_, &thread);
   if (started) return {};
-  --busy_;
   abandon(thread);
   thread.release_reference();
   return propagate(started);
 }
 
 void Threads::abandon(Thread& thread) noexcept {
-  stacks_.give_back(thread.stack_);
+  carriers_.give_back(thread.seat_);
   retire(thread, abi::STATUS_NO_MEMORY);
 }
 
-void Threads::host_main(void* argument) {
-  auto thread = Ref<Thread>::adopt(static_cast<Thread*>(argument));
+void Threads::carry(void* job, Carrier& self) {
+  const auto thread = Ref<Thread>::adopt(static_cast<Thread*>(job));
   Threads& owner = *thread->owner_;
   t_current = thread.get();
-  thread->host_id_ = os::host_thread_id();
+  const std::uint32_t host_id = os::host_thread_id();
+  if (self.experienced()) thread->cpu_time_before_ = os::cpu_time(host_id);
+  thread->host_id_ = host_id;
   abi::TEB& teb = thread->teb();
   // Guest frames start below this one; what the host keeps at the top of the stack is not the guest's.
-  set_stack(teb, thread->stack_.base, thread->stack_.usable(), __builtin_frame_address(0));
+  const Stack& stack = thread->seat_.stack;
+  set_stack(teb, stack.base, stack.usable(), __builtin_frame_address(0));
   arch::set_gs_base(&teb);
-  owner.guest_main(*thread);
-  const Stack stack = thread->stack_;
-  thread = {};
-  owner.stacks_.give_back_after(stack, os::current_host_thread());
-  --owner.busy_;
+  const std::uint32_t code = owner.guest_main(*thread);
+  owner.retire(*thread, code, &self);
 }
 
-void Threads::guest_main(Thread& thread) {
+/// The life of a thread on its carrier; its exit code.
+std::uint32_t Threads::guest_main(Thread& thread) {
   // A thread that was created suspended waits here; TEB.ThreadLocalStoragePointer is NULL until it goes on.
   auto wait_for_start = [] {};  // entering the gate serves the request
   if ((thread.requests.load() & kSuspend) != 0 && !inside_gate(thread, wait_for_start)) {
-    return retire(thread, thread.exit_code_pending());
+    return thread.exit_code_pending();
   }
-  if (stopping()) return retire(thread, thread.exit_code_pending(stop_code_.load()));
-  if (auto born = give_birth(thread); !born)
-    return retire(thread, thread.exit_code_pending(born.error().status));
+  if (stopping()) return thread.exit_code_pending(stop_code_.load());
+  if (auto born = give_birth(thread); !born) return thread.exit_code_pending(born.error().status);
   set_windows_floating_point();
   std::uint32_t code = 0;
   auto run = [&] {
@@ -194,13 +197,9 @@ void Threads::guest_main(Thread& thread) {
       code = reinterpret_cast<Routine>(thread.routine_)(thread.parameter_);
     }
   };
-  if (inside_gate(thread, run)) {
-    run_down(thread, code);
-    code = thread.exit_code_pending(code);
-  } else {
-    code = thread.exit_code_pending();
-  }
-  retire(thread, code);
+  if (!inside_gate(thread, run)) return thread.exit_code_pending();
+  run_down(thread, code);
+  return thread.exit_code_pending(code);
 }
 
 Result<void> Threads::give_birth(Thread& thread) {
@@ -301,7 +300,7 @@ void Threads::shut_down_current() {
 
 void Threads::leave_current() { current().requests.fetch_or(kLeave); }
 
-void Threads::retire(Thread& thread, std::uint32_t code) noexcept {
+void Threads::retire(Thread& thread, std::uint32_t code, Carrier* carrier) noexcept {
   engine_.detach_thread(*thread.record_);
   sync::Mutex::abandon_all(thread.waiter_);
   tls::ThreadRecord* record = nullptr;
@@ -321,6 +320,7 @@ void Threads::retire(Thread& thread, std::uint32_t code) noexcept {
     arch::set_gs_base(nullptr);
   }
   engine_.destroy_thread(record);
+  if (carrier != nullptr && !thread.host_code_ran && !last) carriers_.offer(*carrier);
   publish_end(thread, code);
   if (last && observer_ != nullptr && !stopping()) observer_->no_thread_is_left(code);
   thread.release_reference();  // the list's
@@ -439,6 +439,12 @@ void Threads::await_others() noexcept {
     const std::uint32_t now = busy_.load();
     if (now > own) os::futex_wait(busy_, now, os::monotonic_now() + 1'000'000);
   }
+}
+
+std::uint64_t Thread::cpu_time() const {
+  const std::uint32_t host = host_id();
+  const std::uint64_t spent = host != 0 ? os::cpu_time(host) : 0;
+  return spent > cpu_time_before_ ? spent - cpu_time_before_ : 0;
 }
 
 // ---- looking up ------------------------------------------------------------------------------------------

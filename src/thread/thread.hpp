@@ -2,7 +2,7 @@
 // for.
 //
 // There are two kinds, and after their birth nobody can tell them apart:
-//   guest threads     CreateThread: we make the host thread, on a stack from our pool
+//   guest threads     CreateThread: a carrier, a host thread of our making, runs them (carriers.hpp)
 //   attached threads  a thread of the host calls a guest function: it gets a TEB on first use, keeps it, and
 //   is
 //                     run down when it exits
@@ -33,6 +33,7 @@
 #include "os/os.hpp"
 #include "sync/dispatcher.hpp"
 #include "sync/object.hpp"
+#include "thread/carriers.hpp"
 #include "thread/scope.hpp"
 #include "thread/stacks.hpp"
 #include "tls/engine.hpp"
@@ -58,12 +59,14 @@ class Thread final : public sync::Waitable, public Place {
   }
   /// kStillActive until it has ended.
   [[nodiscard]] std::uint32_t exit_code() const { return exit_code_.load(); }
-  [[nodiscard]] bool attached_by_host() const { return !stack_.valid(); }
+  [[nodiscard]] bool attached_by_host() const { return !seat_.stack.valid(); }
   [[nodiscard]] std::uint64_t start_address() const { return reinterpret_cast<std::uint64_t>(routine_); }
   /// When it was born and when it ended (0: not yet), as FILETIME counts.
   [[nodiscard]] std::uint64_t created_at() const { return created_at_; }
   [[nodiscard]] std::uint64_t ended_at() const { return ended_at_.load(); }
-  /// The host's id (gettid), for clocks and priorities; 0 before it runs and after it ended.
+  /// CPU time spent, in units of 100 ns; 0 before it runs and after it ended.
+  [[nodiscard]] std::uint64_t cpu_time() const;
+  /// The host's id (gettid), for signals; 0 before it runs and after it ended.
   [[nodiscard]] std::uint32_t host_id() const { return host_id_.load(); }
   /// Whether the born hook has run, so that the dying hook owes a THREAD_DETACH.
   bool notified = false;
@@ -84,8 +87,9 @@ class Thread final : public sync::Waitable, public Place {
   Threads* owner_ = nullptr;
   std::atomic<tls::ThreadRecord*> record_{nullptr};  ///< nullptr once it has ended
   sync::Waiter waiter_;
-  Stack stack_;              ///< invalid for attached threads
-  void* routine_ = nullptr;  ///< guest start routine
+  Carriers::Seat seat_;                ///< no stack: an attached thread
+  std::uint64_t cpu_time_before_ = 0;  ///< what its carrier had spent before, in units of 100 ns
+  void* routine_ = nullptr;            ///< guest start routine
   void* parameter_ = nullptr;
   std::function<void()> host_routine_;  ///< instead of routine_, for threads that our own services need
   std::atomic<std::uint32_t> exit_code_{kStillActive};
@@ -199,12 +203,12 @@ class Threads {
   [[nodiscard]] std::size_t count() const;
 
  private:
-  static void host_main(void* argument);  ///< the Thread
+  static void carry(void* thread, Carrier& self);
   [[nodiscard]] Result<Thread*> make_thread();
   [[nodiscard]] Result<void> give_birth(Thread& thread);
-  void guest_main(Thread& thread);
+  std::uint32_t guest_main(Thread& thread);
   void run_down(Thread& thread, std::uint32_t code);
-  void retire(Thread& thread, std::uint32_t code) noexcept;
+  void retire(Thread& thread, std::uint32_t code, Carrier* carrier = nullptr) noexcept;
   void wake(Thread& thread) noexcept;
   static void settle_suspended(Thread& thread);
   void publish_end(Thread& thread, std::uint32_t code) noexcept;
@@ -214,6 +218,7 @@ class Threads {
   memory::Heaps& heaps_;
   abi::PEB& peb_;
   StackPool stacks_;
+  Carriers carriers_;
   LifeObserver* observer_ = nullptr;
   std::size_t default_stack_size_ = 1 << 20;
   std::atomic<bool> stopping_{false};
@@ -221,7 +226,7 @@ class Threads {
   mutable os::Mutex mutex_;
   std::vector<Thread*> alive_;  ///< guarded by mutex_; each holds a reference
   std::uint32_t next_id_ = 0;   ///< guarded by mutex_
-  /// Host threads that we started, and attached ones that are being run down: who still uses this object.
+  /// Carriers of guest threads, and attached threads that are being run down: who still uses this object.
   std::atomic<std::uint32_t> busy_{0};
   std::atomic<std::uint32_t> stop_rounds_{0};  ///< how often stop_all_others began
 };

@@ -314,5 +314,85 @@ TEST_F(ThreadsTest, HostThreadsMayOutliveTheirRuntime) {
   SetUp();
 }
 
+// ---- carriers --------------------------------------------------------------------------------------------
+
+BOBBIN_MS_ABI std::uint32_t host_thread(void*) { return os::host_thread_id(); }
+BOBBIN_MS_ABI std::uint32_t host_thread_of_a_callback(void*) {
+  current().host_code_ran = true;
+  return os::host_thread_id();
+}
+constexpr std::uint64_t kTenMilliseconds = 100'000;
+BOBBIN_MS_ABI std::uint32_t burn(void*) {
+  while (current().cpu_time() < kTenMilliseconds) g_counter.fetch_add(1, std::memory_order_relaxed);
+  return os::host_thread_id();
+}
+BOBBIN_MS_ABI std::uint32_t has_burnt_less(void*) { return current().cpu_time() < kTenMilliseconds ? 1 : 0; }
+
+/// With a thread that lives on: the last one's carrier ends with it.
+class CarriersTest : public ThreadsTest {
+ protected:
+  void SetUp() override {
+    ThreadsTest::SetUp();
+    other = run(spin_until_told);
+  }
+  void TearDown() override {
+    g_go_on = true;
+    other = {};
+    ThreadsTest::TearDown();
+  }
+  Ref<Thread> other;
+};
+
+TEST_F(CarriersTest, OneServesThreadAfterThread) {
+  const std::uint32_t first = join(*run(host_thread));
+  EXPECT_EQ(join(*run(host_thread)), first);
+  EXPECT_EQ(join(*run(host_thread)), first);
+}
+
+TEST_F(CarriersTest, ThoseThatRanHostCodeEnd) {
+  const std::uint32_t first = join(*run(host_thread_of_a_callback));
+  EXPECT_NE(join(*run(host_thread)), first);
+}
+
+TEST_F(CarriersTest, TheStackIsOfTheSizeThatWasAskedFor) {
+  const std::uint32_t first = join(*run(host_thread));
+  auto larger = threads->create({.routine = reinterpret_cast<void*>(host_thread), .stack_size = 4 << 20});
+  ASSERT_TRUE(larger);
+  ASSERT_TRUE(threads->start(**larger));
+  EXPECT_NE(join(**larger), first);
+  EXPECT_EQ(join(*run(host_thread)), first);
+}
+
+TEST_F(CarriersTest, AThreadsCpuTimeIsItsOwn) {
+  join(*run(burn));
+  EXPECT_EQ(join(*run(has_burnt_less)), 1u);
+}
+
+TEST_F(CarriersTest, OneThatWasTakenForNothingCanBeTakenAgain) {
+  const std::uint32_t first = join(*run(host_thread));
+  auto never = threads->create({.routine = reinterpret_cast<void*>(host_thread)});
+  ASSERT_TRUE(never);
+  threads->abandon(**never);
+  EXPECT_EQ(join(*run(host_thread)), first);
+}
+
+TEST_F(CarriersTest, ATerminatedThreadLeavesItsOwnFitForAnother) {
+  auto thread = run(spin);
+  await_counting();
+  threads->terminate(*thread, 1);
+  EXPECT_EQ(join(*thread), 1u);
+  for (std::uint32_t i = 0; i < 100; ++i) EXPECT_EQ(join(*run(answer, i)), i);
+}
+
+TEST_F(CarriersTest, AreAsManyAsThereAreThreads) {
+  for (int round = 0; round < 3; ++round) {
+    g_go_on = false;
+    std::vector<Ref<Thread>> many;
+    for (std::size_t i = 0; i < 3 * Carriers::kMostWaiting; ++i) many.push_back(run(spin_until_told));
+    g_go_on = true;
+    for (const auto& thread : many) EXPECT_EQ(join(*thread), 11u);
+  }
+}
+
 }  // namespace
 }  // namespace bobbin::thread

@@ -167,23 +167,13 @@ FILETIME filetime(std::uint64_t units) {
   return {static_cast<DWORD>(units), static_cast<DWORD>(units >> 32)};
 }
 
-/// CPU time of a thread in 100-nanosecond units; the host does not tell user from kernel time per thread
-/// cheaply.
-std::uint64_t cpu_time(const thread::Thread& thread) {
-  // The host's clock id of a thread: documented in the kernel as (~tid << 3) | 6.
-  const auto clock = static_cast<clockid_t>((~thread.host_id() << 3) | 6u);
-  timespec spent{};
-  if (thread.host_id() == 0 || clock_gettime(clock, &spent) != 0) return 0;
-  return static_cast<std::uint64_t>(spent.tv_sec) * 10'000'000 +
-         static_cast<std::uint64_t>(spent.tv_nsec) / 100;
-}
-
+// The host does not tell user from kernel time per thread cheaply: all is said to be the user's.
 BOOL GetThreadTimes(HANDLE handle, FILETIME* created, FILETIME* ended, FILETIME* kernel, FILETIME* user) {
   return with_thread(handle, [&](thread::Thread& thread) {
     *created = filetime(thread.created_at());
     *ended = filetime(thread.ended_at());
     *kernel = filetime(0);
-    *user = filetime(cpu_time(thread));
+    *user = filetime(thread.cpu_time());
     return TRUE;
   });
 }
@@ -267,7 +257,7 @@ NTSTATUS NtQueryInformationThread(HANDLE handle, ULONG information, PVOID buffer
       return answer(KERNEL_USER_TIMES{.CreateTime = static_cast<LONGLONG>(thread.created_at()),
                                       .ExitTime = static_cast<LONGLONG>(thread.ended_at()),
                                       .KernelTime = 0,
-                                      .UserTime = static_cast<LONGLONG>(cpu_time(thread))},
+                                      .UserTime = static_cast<LONGLONG>(thread.cpu_time())},
                     buffer, size, returned);
     case ThreadQuerySetWin32StartAddress:
       return answer(thread.start_address(), buffer, size, returned);
