@@ -224,12 +224,17 @@ def machine():
     return {"cpu": model, "cpus": os.cpu_count(), "kernel": platform.release(), "wine": version}
 
 
-def write_results(name, all_rows, head, lines, about):
-    (WORK / f"{name}.json").write_text(json.dumps({"machine": about, "rows": all_rows}, indent=1) + "\n")
+def write_markdown(path, head, lines):
+    about = machine()
     markdown = [f"{about['cpus']} x {about['cpu']}, Linux {about['kernel']}, {about['wine'] or 'no Wine'}", "",
                 "| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 3) + "---|",
                 *("| " + " | ".join(line) + " |" for line in lines)]
-    (WORK / f"{name}.md").write_text("\n".join(markdown) + "\n")
+    path.write_text("\n".join(markdown) + "\n")
+
+
+def write_results(name, all_rows, head, lines, about):
+    (WORK / f"{name}.json").write_text(json.dumps({"machine": about, "rows": all_rows}, indent=1) + "\n")
+    write_markdown(WORK / f"{name}.md", head, lines)
 
 
 def run_suite(name, suite, options):

@@ -1,18 +1,23 @@
 """The TLS engine at its limits: many modules, large templates, many threads.
 
 Templates of 64 B, 64 KiB and 4 MiB in 0 to 100 DLLs, which are made here. Beside the table it draws chart.svg: cost
-against threads, modules and template size, where the shape of the growth is the point.
+against threads, modules and template size, where the shape of the growth is the point; and it writes growth.md, the two
+ways of growing beside each other.
 """
 
 import os
+import re
 import statistics
 import subprocess
 
 import chart
-from harness import BOBBIN, WINE, WORK, Suite, compile_guest, compile_native, link_guest, run
+from harness import (BOBBIN, WINE, WORK, Suite, compile_guest, compile_native, link_guest, print_table, run,
+                     value_text, write_markdown)
 
 SIZES = {64: 100, 65536: 100, 4194304: 100}  # template bytes -> how many DLLs
 LOADS = (1, 10, 100, 1000, 4000, 10000)
+OURS = {"bobbin": [], "swap": ["--tls-growth=swap"]}  # the two ways of growing: options
+RETIRED = re.compile(r"retired \(\d+ by now, (\d+) bytes\)")
 WINE_THREADS = 4000  # about what Wine can have alive at once
 ALIVE = {"bobbin": 20000, "swap": 20000, "native": 20000, "wine": 4000}
 
@@ -22,7 +27,7 @@ def births(size, count, touched=0):
 
 
 class Tls(Suite):
-    systems = ("bobbin", "wine", "native")
+    systems = ("bobbin", "swap", "wine", "native")
     rounds = 5
     programs = {
         "births": [births(64, 0), births(64, 1), births(64, 10), births(64, 10, 2), births(64, 100),
@@ -31,7 +36,8 @@ class Tls(Suite):
                    births(4194304, 1), births(4194304, 10), births(4194304, 100)],
         "loads": [str(threads) for threads in LOADS],
         "cells": ["1", "1000"],
-        "alive": [""],
+        "alive": ["0", "100"],
+        "retired": [str(threads) for threads in LOADS],
     }
     measured = {
         "birth.64.0.0": ("create + join, no TLS DLL", ("native", 0, 1.5)),
@@ -54,10 +60,12 @@ class Tls(Suite):
         "cell.set.1": ("the same, the slot was set", ("absolute", 0, 60)),
         "cell.unset.1000": ("TlsAlloc + TlsFree, 1000 threads", ("absolute", 0, 8000)),
         "cell.set.1000": ("the same, the slot was set in all", ("absolute", 0, 8000)),
-        "alive.count": ("threads alive at once", ("absolute", 20000, 1e9)),
-        "alive.kib": ("memory of each of them", ("absolute", 0, 24)),
-        "alive.descriptors.count": ("file descriptors for all of them", ("absolute", 0, 0)),
-        "alive.mappings.count": ("mappings for all of them", None),
+        "alive.0.count": ("threads alive at once", ("absolute", 20000, 1e9)),
+        "alive.0.kib": ("memory of each of them", ("absolute", 0, 24)),
+        "alive.100.kib": ("the same, then 100 x 64 B are loaded", None),
+        "alive.0.descriptors.count": ("file descriptors for all of them", ("absolute", 0, 0)),
+        "alive.0.mappings.count": ("mappings for all of them", None),
+        **{f"retired.{n}.kib": (f"vectors retired by loads of 20 x 64 B, {n} threads", None) for n in LOADS},
     }
 
     def build(self):
@@ -83,14 +91,23 @@ class Tls(Suite):
 
     def command(self, program, argument, system, options):
         if program == "alive":
-            argument = str(ALIVE[system])
+            if argument != "0" and system not in OURS:
+                return None
+            argument = f"{ALIVE[system]} {argument}"
+        if program == "retired":  # what the trace of loads says
+            if system not in OURS:
+                return None
+            return [BOBBIN, "run", "--trace=tls", *OURS[system], WORK / "loads.exe", argument]
         if system == "wine" and program == "loads" and int(argument) > WINE_THREADS:
             return None
-        words = argument.split()
-        return {"bobbin": [BOBBIN, "run", WORK / f"{program}.exe"],
-                "wine": [WINE, f"{program}.exe"], "native": [WORK / program]}[system] + words
+        ours = {way: [BOBBIN, "run", *words, WORK / f"{program}.exe"] for way, words in OURS.items()}
+        return (ours | {"wine": [WINE, f"{program}.exe"], "native": [WORK / program]})[system] + argument.split()
 
     def measure(self, program, words, environment):
+        if program == "retired":
+            trace = subprocess.run(words, cwd=WORK, capture_output=True, text=True, check=True, timeout=120).stderr
+            yield f"retired.{words[-1]}.kib", max([0, *map(int, RETIRED.findall(trace))]) / 1024
+            return
         if program != "alive":
             yield from super().measure(program, words, environment)
             return
@@ -101,11 +118,11 @@ class Tls(Suite):
                 after = look_at(process)
             finally:
                 process.kill()
-        threads = int(words[-1])
-        yield "alive.count", after["threads"]
-        yield "alive.kib", (after["kib"] - before["kib"]) / (threads - 1)
-        yield "alive.descriptors.count", after["descriptors"] - before["descriptors"]
-        yield "alive.mappings.count", after["mappings"] - before["mappings"]
+        threads, libraries = map(int, words[-2:])
+        yield f"alive.{libraries}.count", after["threads"]
+        yield f"alive.{libraries}.kib", (after["kib"] - before["kib"]) / (threads - 1)
+        yield f"alive.{libraries}.descriptors.count", after["descriptors"] - before["descriptors"]
+        yield f"alive.{libraries}.mappings.count", after["mappings"] - before["mappings"]
 
     def derive(self, samples):
         for (name, mode, system), values in list(samples.items()):
@@ -121,7 +138,22 @@ class Tls(Suite):
     def finish(self, rows):
         mode = "pinned" if any(row["mode"] == "pinned" for row in rows) else "free"
         chart.draw(WORK / "chart.svg", [row for row in rows if row["mode"] == mode], self.systems)
-        print("written: build/bench/chart.svg")
+        print("written: build/bench/chart.svg\n")
+        self.compare_growths(rows)
+
+    def compare_growths(self, rows):
+        """The two ways of growing beside each other: what a load costs, what a thread takes, what is retired."""
+        head, lines = ("measured", "mode", "in place", "swap", "swap/in place"), []
+        for row in rows:
+            cells = [row["systems"].get(way) for way in OURS]
+            name = row["name"]
+            if all(cells) and name.startswith(("load.", "alive.", "retired.")) and not name.endswith(".count"):
+                in_place, swap = (cell["median"] for cell in cells)
+                lines.append((row["what"], row["mode"], *(value_text(cell, name) for cell in cells),
+                              f"{swap / in_place:.2f}" if in_place else "-"))
+        write_markdown(WORK / "growth.md", head, lines)
+        print_table(head, lines)
+        print("written: build/bench/growth.md")
 
 
 def look_at(process):

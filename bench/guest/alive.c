@@ -1,5 +1,6 @@
-// Threads alive at once: alive THREADS. Says "ready" when it has one thread and when it has them all, each
-// time waiting for a line, so that whoever runs it can look at the process from outside.
+// Threads alive at once: alive THREADS DLLS. When it has them all it loads so many TLS DLLs of 64 bytes. Says
+// "ready" when it has one thread and when it has everything, each time waiting for a line, so that whoever
+// runs it can look at the process from outside.
 #include "bench.h"
 
 static HANDLE g_end;
@@ -19,7 +20,9 @@ static void pause_here(void) {
 }
 
 void start(void) {
-  const unsigned threads = argument();
+  unsigned wanted[2] = {0, 0};
+  last_numbers(wanted, 2);
+  const unsigned threads = wanted[0];
   g_end = CreateEventA(NULL, TRUE, FALSE, NULL);
   pause_here();
   for (unsigned i = 1; i < threads; ++i) {
@@ -28,6 +31,11 @@ void start(void) {
     CloseHandle(thread);
   }
   while (g_alive != (LONG)threads) Sleep(1);
+  for (unsigned i = 0; i < wanted[1]; ++i) {
+    char name[] = "tls_64_000.dll";
+    append_number(name + 7, i, 3);
+    require(LoadLibraryA(name) != NULL);
+  }
   pause_here();
   ExitProcess(0);
 }

@@ -184,7 +184,8 @@ void Swap::hand_out(ThreadRecord& record, std::uint32_t index, void* block) noex
 }
 
 void Swap::publish(std::uint32_t index) noexcept {
-  std::uint32_t given = 0, retired_before = static_cast<std::uint32_t>(retired_);
+  std::uint32_t given = 0;
+  const std::uint64_t retired_before = ever_retired_;
   for (ThreadRecord* record = attached(); record != nullptr; record = record->next) {
     if (field(*record).load(std::memory_order_relaxed) == nullptr) continue;
     hand_out(*record, index, pop(index));
@@ -205,10 +206,12 @@ void Swap::publish(std::uint32_t index) noexcept {
   }
   unused_ += left_over;
   if (trace::on(trace::Category::tls)) {
-    trace::emit(trace::Category::tls,
-                fmt::format("module {}: in {} threads{}; {} vectors retired, {} prepared for nobody", index,
-                            given, grows ? fmt::format(", vectors grown to {}", length_) : "",
-                            retired_ - retired_before, left_over));
+    trace::emit(
+        trace::Category::tls,
+        fmt::format("module {}: in {} threads{}; {} vectors retired ({} by now, {} bytes), "
+                    "{} prepared for nobody",
+                    index, given, grows ? fmt::format(", vectors grown to {}", length_) : "",
+                    ever_retired_ - retired_before, retired_.load(), retired_bytes_.load(), left_over));
   }
 }
 
