@@ -92,6 +92,9 @@
 //   a slot        allocate_slot    lowest clear bit of the PEB's bitmap set; the caller's cell zeroed.
 //                 free_slot        the cell zeroed in every thread, alive or not; then the bit cleared. So
 //                                  whoever gets the index next reads NULL everywhere.
+//   the service   exchange         every vector of the guest's is measured first. Then the live threads, in
+//                                  the order of their birth: vector[index], or TEB+58h once the old entries
+//                                  are in the new vector, is exchanged; what stood there goes to the guest.
 //
 // Locks, outer to inner: the loader lock (not ours; modules are loaded and unloaded under it) > the modules
 // lock (Strategy: births and deaths share it, changes of the set of modules exclude them) > the threads lock
