@@ -31,7 +31,10 @@ struct TEB {
   DWORD CountOfOwnedCriticalSections;  // 0x06C
   BYTE Reserved070[0x108 - 0x070];
   LCID CurrentLocale;  // 0x108  SetThreadLocale's; 0 means the user's
-  BYTE Reserved10C[0x250 - 0x10C];
+  BYTE Reserved10C[0x248 - 0x10C];
+  /// Ours: how many FLS indices the fast paths serve, counted from 1.
+  ULONG BobbinFlsIndices;  // 0x248
+  BYTE Reserved24C[4];
   /// Ours: the thread::Thread that this TEB belongs to. Stands in words that Windows keeps for the kernel.
   PVOID BobbinThread;  // 0x250
   PVOID HeapFlsData;   // 0x258

@@ -80,6 +80,7 @@ void Loader::unpublish(Module& module) noexcept {
 void Loader::unload_all() noexcept {
   const Guard guard(*this);
   if (!guard.held()) return;  // another thread ends the process
+  (void)threads_.run_fls_callbacks();
   for (const auto& module : modules_) {
     module->references = 0;
     if (module->image) module->pinned = false;
@@ -115,6 +116,7 @@ void Loader::shut_down() noexcept {
   if (!guard.held() || shutting_down()) return;
   ldr_.ShutdownThreadId = reinterpret_cast<void*>(static_cast<std::uintptr_t>(thread::current().id()));
   ldr_.ShutdownInProgress = 1;
+  (void)threads_.run_fls_callbacks();
   for (std::size_t left = initialised_.size(); left-- > 0;)
     detach(*initialised_[left], reinterpret_cast<void*>(1));
   (void)notify_program(Reason::process_detach);

@@ -30,20 +30,32 @@ struct Matrix {
   loader::Generation loader;
   bool honour_alignment;
   std::uint32_t growth_step;  ///< of TLS vectors, and what they have to spare at first
+  bool fls_in_peb;            ///< 127 indices, and where they are kept
+  bool fls_last;              ///< FLS callbacks of a thread that exits come after THREAD_DETACH
   std::uint32_t major, minor, build;
 };
 Matrix matrix(Generation generation) {
   switch (generation) {
     case Generation::nt52:
-      return {{.tls_for_late_dlls = false, .disable_calls_reports_tls = true}, false, 0, 5, 2, 3790};
+      return {
+          {.tls_for_late_dlls = false, .disable_calls_reports_tls = true}, false, 0, true, true, 5, 2, 3790};
     case Generation::vista:
-      return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = true}, false, 4, 6, 0, 6002};
+      return {
+          {.tls_for_late_dlls = true, .disable_calls_reports_tls = true}, false, 4, true, false, 6, 0, 6002};
     case Generation::win10:
-      return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = true}, true, 8, 10, 0, 19045};
+      return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = true},
+              true,
+              8,
+              false,
+              false,
+              10,
+              0,
+              19045};
     case Generation::win11:
       break;
   }
-  return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = false}, true, 8, 10, 0, 22631};
+  return {
+      {.tls_for_late_dlls = true, .disable_calls_reports_tls = false}, true, 8, false, false, 10, 0, 22631};
 }
 
 /// Options say it, or $BOBBIN_TLS_GROWTH, which child processes inherit.
@@ -165,14 +177,21 @@ Result<void> State::build() {
   peb.OSBuildNumber = static_cast<abi::USHORT>(windows.build);
   auto tls_growth = growth(options);
   if (!tls_growth) return propagate(tls_growth);
+  if (windows.fls_in_peb) {
+    fls_bitmap = {tls::kOldFlsLimit, peb.FlsBitmapBits};
+    peb.FlsBitmap = &fls_bitmap;
+    peb.FlsCallback = fls_callbacks.data();
+  }
   auto made_engine = tls::Engine::create({.growth = *tls_growth,
                                           .heap = &process_heap,
                                           .growth_step = windows.growth_step,
-                                          .honour_alignment = windows.honour_alignment},
+                                          .honour_alignment = windows.honour_alignment,
+                                          .fls_in_peb = windows.fls_in_peb ? &peb : nullptr},
                                          peb.TlsBitmapBits, peb.TlsExpansionBitmapBits);
   if (!made_engine) return propagate(made_engine);
   engine = std::move(*made_engine);
   threads = std::make_unique<thread::Threads>(*engine, space, heaps, peb);
+  threads->set_fls_last(windows.fls_last);
 
   loader::Options loader_options;
   loader_options.search = search_path(options);

@@ -1,6 +1,7 @@
 // The running guest process: every room's objects, in the order in which they need each other.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@
 #include "sync/handle_table.hpp"
 #include "thread/thread.hpp"
 #include "tls/engine.hpp"
+#include "tls/fls.hpp"
 #include "win32/services.hpp"
 
 namespace bobbin::detail {
@@ -55,6 +57,8 @@ struct State {
   abi::RTL_CRITICAL_SECTION loader_lock{};
   abi::RTL_CRITICAL_SECTION peb_lock{};
   abi::RTL_BITMAP tls_bitmap{}, tls_expansion_bitmap{};
+  abi::RTL_BITMAP fls_bitmap{};                               ///< of generations that show it in the PEB
+  std::array<abi::PVOID, tls::kOldFlsLimit> fls_callbacks{};  ///< likewise
 
   memory::AddressSpace space;
   memory::Heaps heaps;

@@ -12,8 +12,8 @@
 
 namespace bobbin::thread {
 namespace {
-/// How often a carrier looks for a job before it sleeps: whoever waited for its last guest thread often starts
-/// another at once, and waking a CPU that idles takes longer than all else in a birth.
+/// How often a carrier looks for a job before it sleeps: whoever waited for its last guest thread often
+/// starts another at once, and waking a CPU that idles takes longer than all else in a birth.
 constexpr int kYields = 50;
 }  // namespace
 

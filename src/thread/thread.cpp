@@ -4,6 +4,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <mutex>
 #include <new>
 #include <utility>
@@ -109,6 +110,7 @@ Result<Thread*> Threads::make_thread() {
   teb.Self = &teb;
   teb.ProcessEnvironmentBlock = &peb_;
   teb.BobbinThread = static_cast<Place*>(thread);
+  teb.BobbinFlsIndices = engine_.fls().has_chunks() ? tls::kFlsLimit - 1 : 0;
   teb.StaticUnicodeString = {
       .Length = 0, .MaximumLength = sizeof teb.StaticUnicodeBuffer, .Buffer = teb.StaticUnicodeBuffer};
   const std::scoped_lock lock(mutex_);
@@ -280,9 +282,55 @@ void Threads::run_on_main_stack(std::size_t stack_size, const std::function<void
 // ---- death -----------------------------------------------------------------------------------------------
 
 void Threads::run_down(Thread& thread, std::uint32_t code) {
-  if (std::exchange(thread.running_down_, true)) return;  // ExitThread out of a THREAD_DETACH
-  if (count() == 1 && observer_ != nullptr && !stopping()) observer_->last_thread_exits(code);
+  const bool first = thread.run_down_ == Thread::RunDown::not_begun;
+  if (first && count() == 1 && observer_ != nullptr && !stopping()) observer_->last_thread_exits(code);
+  tell_of_end(thread);
+}
+
+/// FLS callbacks and THREAD_DETACH, as far as they have not been yet.
+void Threads::tell_of_end(Thread& thread) {
+  const bool first = thread.run_down_ == Thread::RunDown::not_begun;
+  if (thread.run_down_ == Thread::RunDown::detach || stopping()) return;  // ExitThread out of a THREAD_DETACH
+  if (fls_last_) {
+    if (first) run_down_modules(thread);
+    thread.run_down_ = Thread::RunDown::fls;
+    run_down_fls(thread);
+  } else {
+    // ExitThread out of an FLS callback comes here again, and does what is left to do.
+    thread.run_down_ = Thread::RunDown::fls;
+    if (run_down_fls(thread)) run_down_modules(thread);
+  }
+}
+
+/// False if a callback ended the thread: that is, if all that follows has been done.
+bool Threads::run_down_fls(Thread& thread) {
+  // A callback that calls ExitThread starts the pass again, at its own value; on Windows until it runs out of
+  // stack (specification 4.3).
+  constexpr std::uint32_t kMostPasses = 100;
+  if (thread.fls_passes_ == kMostPasses) {
+    std::fprintf(stderr,
+                 "bobbin: thread %u: an FLS callback calls ExitThread whenever it is called: the thread ends "
+                 "without the callbacks that are left (on Windows it would run out of stack)\n",
+                 thread.id());
+    return true;
+  }
+  ++thread.fls_passes_;
+  const bool finished = run_fls_callbacks();
+  --thread.fls_passes_;
+  return finished;
+}
+
+void Threads::run_down_modules(Thread& thread) {
+  thread.run_down_ = Thread::RunDown::detach;
   if (observer_ != nullptr && !stopping()) observer_->dying(thread);
+}
+
+bool Threads::run_fls_callbacks() { return run_fls_callbacks(current().teb().FlsData); }
+
+bool Threads::run_fls_callbacks(void* block) { return engine_.fls().run(block, fls_host_); }
+
+bool Threads::free_fls_index(std::uint32_t index) {
+  return engine_.fls().free(index, current().teb().FlsData, fls_host_);
 }
 
 void Threads::exit_current(std::uint32_t code) {
@@ -293,14 +341,14 @@ void Threads::exit_current(std::uint32_t code) {
 }
 
 void Threads::shut_down_current() {
-  Thread& thread = current();
-  if (std::exchange(thread.running_down_, true)) return;
-  if (observer_ != nullptr && !stopping()) observer_->dying(thread);
+  if (current().run_down_ == Thread::RunDown::not_begun) tell_of_end(current());
 }
 
 void Threads::leave_current() { current().requests.fetch_or(kLeave); }
 
 void Threads::retire(Thread& thread, std::uint32_t code, Carrier* carrier) noexcept {
+  // What a thread leaves that was terminated is for FlsFree to find.
+  if (thread.run_down_ == Thread::RunDown::not_begun) thread.teb().FlsData = nullptr;
   engine_.detach_thread(*thread.record_);
   sync::Mutex::abandon_all(thread.waiter_);
   tls::ThreadRecord* record = nullptr;

@@ -10,7 +10,8 @@
 //   create()/attach_current()  record and TEB exist; ThreadLocalStoragePointer is still NULL
 //   born hook                  (loader) waits for its turn, builds the TLS vector, THREAD_ATTACH
 //   start routine              guest code, inside the thread's outermost gate
-//   dying hook                 (loader) THREAD_DETACH, on the dying thread, on top of its stack
+//   FLS callbacks              on the dying thread, under no lock; before Windows 10 after the next step
+//   dying hook                 (loader) THREAD_DETACH, likewise on top of its stack
 //   retired                    TLS given back, mutexes abandoned; only now the handle is signalled
 //
 // Stopping a thread (process exit, TerminateThread, SuspendThread) is a request: a bit in its Place and a
@@ -34,6 +35,7 @@
 #include "sync/dispatcher.hpp"
 #include "sync/object.hpp"
 #include "thread/carriers.hpp"
+#include "thread/fls_host.hpp"
 #include "thread/scope.hpp"
 #include "thread/stacks.hpp"
 #include "tls/engine.hpp"
@@ -102,8 +104,11 @@ class Thread final : public sync::Waitable, public Place {
   std::unique_ptr<abi::CONTEXT>
       next_context_;  ///< set while it is suspended in a native: what it goes on with
   std::atomic<std::uint32_t> pending_code_{
-      kStillActive};                     ///< exit code to be, once something asked for the end
-  bool running_down_ = false;            ///< written by itself: the dying hook was entered
+      kStillActive};  ///< exit code to be, once something asked for the end
+  /// How far its end has come; written by itself.
+  enum class RunDown : std::uint8_t { not_begun, fls, detach };
+  RunDown run_down_ = RunDown::not_begun;
+  std::uint32_t fls_passes_ = 0;         ///< how many passes over its FLS values are open, one within another
   std::atomic<bool> terminated_{false};  ///< ended from outside: no THREAD_DETACH
   bool ended_ = false;                   ///< guarded by the dispatcher lock
   /// Who runs an attached thread down: it itself (detach_current) or, once the Runtime ends, ~Threads.
@@ -149,6 +154,8 @@ class Threads {
 
   void set_observer(LifeObserver* observer) { observer_ = observer; }
   void set_default_stack_size(std::size_t bytes) { default_stack_size_ = bytes; }
+  /// Before Windows 10: FLS callbacks of a thread that exits come after the dying hook.
+  void set_fls_last(bool last) { fls_last_ = last; }
 
   /// A new guest thread with all that it needs, not yet running: start() it, or abandon() it.
   /// STATUS_NO_MEMORY when something runs out, STATUS_PROCESS_IS_TERMINATING once the process exits.
@@ -166,9 +173,17 @@ class Threads {
   /// Builds the TLS vector and blocks of a newborn thread; what the born hook calls under the loader lock.
   [[nodiscard]] Result<void> attach_storage(Thread& thread);
 
+  /// The FLS callbacks of a block's values, the running fiber's if none is named. False if one of them ended
+  /// the calling thread.
+  bool run_fls_callbacks();
+  bool run_fls_callbacks(void* block);
+  /// FlsFree: false if the index is not allocated. Must be called inside a native, as the one before.
+  [[nodiscard]] bool free_fls_index(std::uint32_t index);
+
   /// ExitThread: runs the thread down and leaves to its innermost gate. Must be called inside a native.
   void exit_current(std::uint32_t code);
-  /// The part of it that is seen: THREAD_DETACH. A thread that exits later is not told again.
+  /// The part of it that is seen: FLS callbacks and THREAD_DETACH. A thread that exits later is not told
+  /// again.
   void shut_down_current();
   /// TerminateThread on any thread, the calling one included.
   void terminate(Thread& thread, std::uint32_t code);
@@ -208,6 +223,9 @@ class Threads {
   [[nodiscard]] Result<void> give_birth(Thread& thread);
   std::uint32_t guest_main(Thread& thread);
   void run_down(Thread& thread, std::uint32_t code);
+  void tell_of_end(Thread& thread);
+  bool run_down_fls(Thread& thread);
+  void run_down_modules(Thread& thread);
   void retire(Thread& thread, std::uint32_t code, Carrier* carrier = nullptr) noexcept;
   void wake(Thread& thread) noexcept;
   static void settle_suspended(Thread& thread);
@@ -221,6 +239,8 @@ class Threads {
   Carriers carriers_;
   LifeObserver* observer_ = nullptr;
   std::size_t default_stack_size_ = 1 << 20;
+  bool fls_last_ = false;
+  GuestFlsHost fls_host_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint32_t> stop_code_{0};  ///< exit code of all threads once stopping_ is set
   mutable os::Mutex mutex_;

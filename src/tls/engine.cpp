@@ -21,7 +21,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const Options& options, std::span
   if (!threads) return propagate(threads);
   auto modules = Strategy::create(options, **threads);
   if (!modules) return propagate(modules);
-  auto fls = Fls::create();
+  auto fls = Fls::create(options.fls_in_peb);
   if (!fls) return propagate(fls);
   const Slots slots(low, high, **threads);
   return std::unique_ptr<Engine>(
@@ -38,7 +38,7 @@ Result<void> Engine::attach_thread(ThreadRecord& record) { return impl_->modules
 void Engine::detach_thread(ThreadRecord& record) noexcept {
   impl_->modules->detach(record);
   impl_->slots.drop_expansion(record.teb);
-  impl_->fls->drop_block(record.teb.FlsData);
+  impl_->fls->release(std::exchange(record.teb.FlsData, nullptr));
 }
 
 void Engine::destroy_thread(ThreadRecord* record) noexcept {

@@ -12,7 +12,7 @@
 //                        mov  rcx, gs:[58h]           TEB.ThreadLocalStoragePointer: the thread's vector
 //                        mov  rcx, [rcx + rax*8]      vector[index]: the thread's block of that module
 //                        mov  eax, [rcx + offset_x]
-//   fiber-local      like explicit slots, but kept by a fiber and with destructors: fls.hpp.
+//   fiber-local      like explicit slots, but kept by a fiber and with callbacks at its end: fls.hpp.
 //
 // gs: points at the thread's TEB, and all of it is read by code that asks for no lock. So what stands at
 // those offsets is the truth, not a copy of it; and since a thread may be between any two of the four
@@ -186,6 +186,8 @@ struct Options {
       true;  ///< false before Windows 8.1: blocks are 16-byte aligned whatever the file asks
   /// Address space per thread for large templates, bytes; bounds the sum of all that are loaded at once.
   std::uint64_t arena_size = 1ull << 30;
+  /// Before Windows 10 1903: where FLS indices are kept. Its FlsCallback has room for kOldFlsLimit pointers.
+  abi::PEB* fls_in_peb = nullptr;
 };
 
 /// What the service exchanges: one entry of each thread's vector, or the vector itself.
@@ -237,7 +239,8 @@ class Engine {
   /// Builds vector and blocks of every module and sets TEB.ThreadLocalStoragePointer: the thread is alive.
   /// Called before any callback runs on it. May fail, leaving the record as it was.
   [[nodiscard]] Result<void> attach_thread(ThreadRecord& record);
-  /// The thread runs no more guest code: vector pointer NULL; blocks, expansion slots and FLS given back.
+  /// The thread runs no more guest code: vector pointer NULL; blocks, expansion slots and the FLS block that
+  /// TEB.FlsData names given back.
   void detach_thread(ThreadRecord& record) noexcept;
   /// Takes back the record, attached or not (a terminated thread was never detached). Nobody uses it any
   /// more.

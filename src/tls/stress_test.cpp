@@ -74,7 +74,7 @@ class StressTest : public BothWays {
     ASSERT_TRUE(index);
     ASSERT_TRUE(fls.set(teb, *index, &teb));
     ASSERT_TRUE(fls.set(teb, kFlsLimit - 1 - static_cast<std::uint32_t>(random() % 3000), &teb));
-    ASSERT_TRUE(fls.free(*index));
+    ASSERT_TRUE(fls.free(*index, teb.FlsData, host_));
   }
 
   /// What one LoadLibrary and FreeLibrary do; threads that are parked must see the module in between.
@@ -93,6 +93,7 @@ class StressTest : public BothWays {
   }
 
   std::mutex loader_lock_;
+  PlainHost host_;
   std::vector<Image> lasting_{Image(64, 1), Image(5000, 2), Image(900, 3, 512)};
   unsigned seed_ = 0;
 };

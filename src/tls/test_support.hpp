@@ -16,6 +16,7 @@
 
 #include "os/os.hpp"
 #include "tls/engine.hpp"
+#include "tls/fls.hpp"
 
 namespace bobbin::tls {
 
@@ -72,6 +73,24 @@ class TestHeap final : public GuestHeap {
  private:
   mutable std::mutex mutex_;
   std::unordered_map<void*, std::size_t> blocks_;
+};
+
+/// A thread that is never stopped, and calls the guest as it comes.
+class PlainHost final : public FlsHost {
+ public:
+  bool call_guest(void (*body)(void*), void* context) noexcept override {
+    if (refuses) return false;
+    body(context);
+    return true;
+  }
+  bool wait(std::atomic<std::uint32_t>& word, std::uint32_t expected) noexcept override {
+    ++waits;
+    os::futex_wait(word, expected);
+    return true;
+  }
+  void wake_all(std::atomic<std::uint32_t>& word) noexcept override { os::futex_wake(word, 1 << 30); }
+  bool refuses = false;  ///< as a thread that was told to end
+  std::atomic<int> waits{0};
 };
 
 /// An engine that grows in place, unless a test is run for both ways (BothWays).

@@ -1,5 +1,6 @@
-// Fiber-local storage. Each thread has its values; FlsFree zeroes them everywhere. Not here yet (part 3/4):
-// destructors, which FlsAlloc only remembers, and fibers, so no thread is one.
+// Fiber-local storage (fibersapi.h) and ntdll's twins. FlsGetValue and its like have fast paths, which serve
+// whatever is there already; here is the rest.
+#include "thread/thread.hpp"
 #include "tls/engine.hpp"
 #include "tls/fls.hpp"
 #include "win32/native.hpp"
@@ -10,100 +11,88 @@ namespace bobbin::win32 {
 namespace {
 
 using namespace abi;
-using tls::FlsBlock;
-using tls::kFlsLimit;
 
 constexpr DWORD FLS_OUT_OF_INDEXES = 0xFFFFFFFFu;
+constexpr auto kNotThere = static_cast<NTSTATUS>(STATUS_INVALID_PARAMETER);
 
-constexpr bool in_range(DWORD index) { return index - 1 < kFlsLimit - 1; }
+tls::Fls& fls() { return services().tls.fls(); }
 
-/// A value's cell in the running fiber, or null if it has not been set there.
-inline void** cell(const FlsBlock& block, DWORD index) {
-  const tls::FlsPlace place = tls::fls_place(index);
-  void** const chunk = block.chunks[place.chunk];
-  return chunk == nullptr ? nullptr : chunk + place.cell;
+/// The running fiber's value; false if the index is out of range, or the fiber has no block yet.
+bool get(DWORD index, void*& value) {
+  void* const block = current_teb()->FlsData;
+  if (!fls().in_range(index) || block == nullptr) return false;
+  void** const at = fls().cell(block, index);
+  value = at == nullptr ? nullptr : *at;
+  return true;
 }
 
-inline FlsBlock* current_block() { return static_cast<FlsBlock*>(current_teb()->FlsData); }
-
-BOBBIN_MS_ABI void* FlsGetValue2(DWORD index) {
-  const FlsBlock* const block = current_block();
-  if (!in_range(index) || block == nullptr) return nullptr;
-  void** const at = cell(*block, index);
-  return at == nullptr ? nullptr : *at;
+void* FlsGetValue(DWORD index) {
+  void* value = nullptr;
+  set_last_error(get(index, value) ? ERROR_SUCCESS : ERROR_INVALID_PARAMETER);
+  return value;
 }
 
-BOBBIN_MS_ABI void* FlsGetValue(DWORD index) {
-  const FlsBlock* const block = current_block();
-  if (!in_range(index) || block == nullptr) return failed(ERROR_INVALID_PARAMETER, nullptr);
-  set_last_error(ERROR_SUCCESS);
-  void** const at = cell(*block, index);
-  return at == nullptr ? nullptr : *at;
+void* FlsGetValue2(DWORD index) {
+  void* value = nullptr;
+  (void)get(index, value);
+  return value;
 }
 
-BOOL set_value_slowly(DWORD index, void* value) {
-  if (!in_range(index)) return failed(ERROR_INVALID_PARAMETER);
-  if (auto set = services().tls.fls().set(*current_teb(), index, value); !set) return failed(set.error());
-  return TRUE;
+BOOL FlsSetValue(DWORD index, void* value) {
+  if (!fls().in_range(index)) return failed(ERROR_INVALID_PARAMETER);
+  return done(fls().set(*current_teb(), index, value));
 }
 
-BOBBIN_MS_ABI BOOL FlsSetValue(DWORD index, void* value) {
-  const FlsBlock* const block = current_block();
-  void** const at = in_range(index) && block != nullptr ? cell(*block, index) : nullptr;
-  if (at == nullptr) [[unlikely]]
-    return Entry<&set_value_slowly, 0>::call(index, value);
-  *at = value;
-  return TRUE;
-}
-
-DWORD FlsAlloc(void* destructor) {
-  auto index = services().tls.fls().allocate(destructor);
-  if (index) return *index;
-  failed(index.error());
-  return FLS_OUT_OF_INDEXES;
+DWORD FlsAlloc(void* callback) {
+  auto index = fls().allocate(callback);
+  return index ? *index : failed(index.error(), FLS_OUT_OF_INDEXES);
 }
 
 BOOL FlsFree(DWORD index) {
-  if (services().tls.fls().free(index)) return TRUE;
-  return failed(ERROR_INVALID_PARAMETER);
+  return services().threads.free_fls_index(index) ? TRUE : failed(ERROR_INVALID_PARAMETER);
 }
-
-BOBBIN_MS_ABI BOOL IsThreadAFiber() { return (current_teb()->SameTebFlags & TEB_HAS_FIBER_DATA) != 0; }
 
 // ntdll's twins: a status instead of last error.
 
-NTSTATUS RtlFlsAlloc(void* destructor, ULONG* index) {
-  auto allocated = services().tls.fls().allocate(destructor);
+NTSTATUS RtlFlsAlloc(void* callback, ULONG* index) {
+  auto allocated = fls().allocate(callback);
   if (!allocated) return static_cast<NTSTATUS>(allocated.error().status);
   *index = *allocated;
   return STATUS_SUCCESS;
 }
 
 NTSTATUS RtlFlsFree(ULONG index) {
-  return static_cast<NTSTATUS>(services().tls.fls().free(index) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER);
+  return services().threads.free_fls_index(index) ? NTSTATUS{STATUS_SUCCESS} : kNotThere;
 }
 
 NTSTATUS RtlFlsSetValue(ULONG index, void* value) {
-  if (!in_range(index)) return static_cast<NTSTATUS>(STATUS_INVALID_PARAMETER);
-  auto set = services().tls.fls().set(*current_teb(), index, value);
+  if (!fls().in_range(index)) return kNotThere;
+  auto set = fls().set(*current_teb(), index, value);
   return static_cast<NTSTATUS>(set ? STATUS_SUCCESS : set.error().status);
 }
 
 NTSTATUS RtlFlsGetValue(ULONG index, void** value) {
-  const FlsBlock* const block = current_block();
-  if (!in_range(index) || block == nullptr) return static_cast<NTSTATUS>(STATUS_INVALID_PARAMETER);
-  void** const at = cell(*block, index);
-  *value = at == nullptr ? nullptr : *at;
-  return STATUS_SUCCESS;
+  return get(index, *value) ? NTSTATUS{STATUS_SUCCESS} : kNotThere;
 }
 
-BOBBIN_MS_ABI void* RtlFlsGetValue2(ULONG index) { return FlsGetValue2(index); }
+enum : ULONG { FLS_CLEANUP_PER_SLOT = 1, FLS_DEALLOCATE = 2 };
+
+void RtlProcessFlsData(void* block, ULONG what) {
+  if ((what & FLS_CLEANUP_PER_SLOT) != 0 && !services().threads.run_fls_callbacks(block)) return;
+  if ((what & FLS_DEALLOCATE) == 0) return;
+  if (current_teb()->FlsData == block) current_teb()->FlsData = nullptr;
+  fls().release(block);
+}
+
+BOBBIN_MS_ABI BOOL IsThreadAFiber() { return (current_teb()->SameTebFlags & TEB_HAS_FIBER_DATA) != 0; }
 
 const Export kExports[] = {
-    HOT(kKernel32, FlsGetValue),       HOT(kKernel32, FlsGetValue2),  HOT(kKernel32, FlsSetValue),
-    NATIVE(kKernel32, FlsAlloc),       NATIVE(kKernel32, FlsFree),    HOT(kKernel32, IsThreadAFiber),
-    NT_NATIVE(kNtdll, RtlFlsAlloc),    NT_NATIVE(kNtdll, RtlFlsFree), NT_NATIVE(kNtdll, RtlFlsSetValue),
-    NT_NATIVE(kNtdll, RtlFlsGetValue), HOT(kNtdll, RtlFlsGetValue2),
+    NATIVE(kKernel32, FlsAlloc),       NATIVE(kKernel32, FlsFree),
+    FAST(kKernel32, FlsGetValue),      FAST(kKernel32, FlsGetValue2),
+    FAST(kKernel32, FlsSetValue),      HOT(kKernel32, IsThreadAFiber),
+    NT_NATIVE(kNtdll, RtlFlsAlloc),    NT_NATIVE(kNtdll, RtlFlsFree),
+    NT_NATIVE(kNtdll, RtlFlsGetValue), FAST_AS(kNtdll, "RtlFlsGetValue2", FlsGetValue2, FlsGetValue2),
+    NT_NATIVE(kNtdll, RtlFlsSetValue), NATIVE(kNtdll, RtlProcessFlsData),
 };
 
 }  // namespace

@@ -5,8 +5,10 @@
 
 #define TEB_THREAD_ID 0x48
 #define TEB_LAST_ERROR 0x68
+#define TEB_FLS_INDICES 0x248
 #define TEB_SLOTS 0x1480
 #define TEB_EXPANSION 0x1780
+#define TEB_FLS_DATA 0x17C8
 #define SLOTS 64
 #define EXPANSION_SLOTS 1024
 
@@ -82,6 +84,50 @@ bobbin_fast_\name:
     retq
 2:
     end_fast_path TlsSetValue
+
+# The address of an FLS cell, less 8, into r8 + 8 * rax, for the index in ecx: chunk i of the block holds the
+# indices + 16 whose highest bit is bit i + 4. To label 2 if the index is out of range (0 among those), or if
+# block or chunk are still to be made. Changes r9.
+    .macro fls_cell
+    leal -1(%rcx), %eax
+    cmpl %gs:TEB_FLS_INDICES, %eax
+    jae 2f
+    movq %gs:TEB_FLS_DATA, %r8
+    testq %r8, %r8
+    jz 2f
+    addl $17, %eax
+    bsrl %eax, %r9d
+    movq 16 - 4 * 8(%r8,%r9,8), %r8
+    testq %r8, %r8
+    jz 2f
+    btrl %r9d, %eax
+    .endm
+
+# void* FlsGetValue(DWORD /*ecx*/)
+    fast_path FlsGetValue
+    fls_cell
+    movq 8(%r8,%rax,8), %rax
+    movl $0, %gs:TEB_LAST_ERROR
+    retq
+2:
+    end_fast_path FlsGetValue
+
+# void* FlsGetValue2(DWORD /*ecx*/): the same, and last error stays.
+    fast_path FlsGetValue2
+    fls_cell
+    movq 8(%r8,%rax,8), %rax
+    retq
+2:
+    end_fast_path FlsGetValue2
+
+# BOOL FlsSetValue(DWORD /*ecx*/, void* /*rdx*/)
+    fast_path FlsSetValue
+    fls_cell
+    movq %rdx, 8(%r8,%rax,8)
+    movl $1, %eax
+    retq
+2:
+    end_fast_path FlsSetValue
 
 # DWORD GetLastError(void)
     fast_path GetLastError

@@ -7,6 +7,8 @@ namespace bobbin::arch {
 
 static_assert(offsetof(abi::TEB, UniqueThread) == 0x48);
 static_assert(offsetof(abi::TEB, LastErrorValue) == 0x68);
+static_assert(offsetof(abi::TEB, BobbinFlsIndices) == 0x248);
+static_assert(offsetof(abi::TEB, FlsData) == 0x17C8);
 static_assert(offsetof(abi::TEB, TlsSlots) == 0x1480);
 static_assert(offsetof(abi::TEB, TlsExpansionSlots) == 0x1780);
 static_assert(abi::TLS_MINIMUM_AVAILABLE == 64 && abi::TLS_EXPANSION_SLOTS == 1024);

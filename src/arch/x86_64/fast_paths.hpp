@@ -27,6 +27,9 @@ extern "C" {
 extern const FastPath bobbin_fast_TlsGetValue;
 extern const FastPath bobbin_fast_TlsGetValue2;
 extern const FastPath bobbin_fast_TlsSetValue;
+extern const FastPath bobbin_fast_FlsGetValue;
+extern const FastPath bobbin_fast_FlsGetValue2;
+extern const FastPath bobbin_fast_FlsSetValue;
 extern const FastPath bobbin_fast_GetLastError;
 extern const FastPath bobbin_fast_SetLastError;
 extern const FastPath bobbin_fast_GetCurrentThreadId;

@@ -1,6 +1,6 @@
-// Fiber-local storage (fibersapi.h) as far as threads alone use it: indices and values. Destructors and
-// fibers come with part 3/4. Wine 8 has no FlsGetValue2; before a thread's first FlsSetValue it may have no
-// block, and then, as here, FlsGetValue answers 87: so the tests set before they get.
+// Fiber-local storage (fibersapi.h). Its callbacks, in all their orders, are shown in conformance/. Wine 8
+// has no FlsGetValue2; before a thread's first FlsSetValue it may have no block, and then, as here,
+// FlsGetValue answers 87: so the tests set before they get.
 #define _WIN32_WINNT 0x0A00
 #include "check.h"
 
@@ -88,10 +88,48 @@ static void ntdll_twins(void) {
   CHECK(FlsSetValue(200, NULL));
 }
 
+static int calls;
+static void WINAPI count(void* value) { calls += value == anything(6); }
+
+// A block's shape: links, then chunks of 16, 32, 64, ... cells, each led by an unused one.
+typedef struct Block {
+  LIST_ENTRY links;
+  void** chunks[8];
+} Block;
+
+static DWORD WINAPI process_block(void* process) {
+  DWORD index = FlsAlloc(count);
+  CHECK(FlsSetValue(index, anything(6)));
+  void** data = (void**)((char*)NtCurrentTeb() + 0x17C8);
+  Block* block = *data;
+  CHECK(index >= 16 || block->chunks[0][index + 1] == anything(6));
+  LIST_ENTRY links = block->links;
+  void(WINAPI * RtlProcessFlsData)(void*, ULONG) = process;
+  RtlProcessFlsData(block, 4);
+  CHECK(calls == 0 && links.Flink->Blink == &block->links);
+  RtlProcessFlsData(block, 1);
+  CHECK(calls == 1 && FlsGetValue(index) == NULL);
+  CHECK(block->links.Flink == links.Flink && block->links.Blink == links.Blink);
+  CHECK(links.Flink->Blink != &block->links && links.Blink->Flink != &block->links);
+  *data = NULL;
+  RtlProcessFlsData(block, 2);
+  CHECK(FlsSetValue(index, NULL) && *data != NULL);  // a new block
+  CHECK(FlsFree(index) && calls == 1);
+  return 0;
+}
+
+static void blocks(void) {
+  void* process = (void*)GetProcAddress(GetModuleHandleW(L"ntdll"), "RtlProcessFlsData");
+  CHECK(process != NULL);
+  HANDLE thread = CreateThread(NULL, 0, process_block, process, 0, NULL);
+  CHECK(WaitForSingleObject(thread, INFINITE) == WAIT_OBJECT_0);
+}
+
 int main(void) {
   basics();
   invalid();
   threads();
   ntdll_twins();
+  blocks();
   return DONE();
 }

@@ -1,0 +1,3 @@
+#include "guest.h"
+
+DLL_ENTRY() { return TRUE; }
