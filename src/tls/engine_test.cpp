@@ -68,7 +68,8 @@ TEST_P(VectorTest, AGuestsOwnVectorIsStoredTo) {
   Image first(64), second(64);
   ThreadRecord* const thread = start();
   load(first);
-  std::array<void*, 6> guest{};  // two words of header, four entries
+  static std::array<void*, 6> guest;  // two words of header, four entries; the fixture's last look reads them
+  guest = {};
   guest[0] = reinterpret_cast<void*>(4);
   guest[2] = block(thread, first);
   teb_of(*thread).ThreadLocalStoragePointer = &guest[2];
