@@ -38,9 +38,9 @@ class FlsTest : public EngineFixture {
     return at == nullptr ? nullptr : *at;
   }
   void set(abi::TEB& teb, std::uint32_t index, void* value) { ASSERT_TRUE(fls().set(teb, index, value)); }
-  std::vector<std::uint32_t> allocate(int count, void* callback = kNote) {
+  std::vector<std::uint32_t> allocate(std::size_t count, void* callback = kNote) {
     std::vector<std::uint32_t> made;
-    for (int i = 0; i < count; ++i) made.push_back(*fls().allocate(callback));
+    for (std::size_t i = 0; i < count; ++i) made.push_back(*fls().allocate(callback));
     return made;
   }
   bool free(std::uint32_t index, void* own = nullptr) { return fls().free(index, own, host_); }
@@ -75,7 +75,7 @@ TEST_F(FlsTest, LowestFreeNeverZero4079OfThem) {
 }
 
 TEST_F(FlsTest, ValuesAreEachThreadsOwnAndFreeingZeroesThemAll) {
-  for (int i = 0; i < 3; ++i) start();
+  for (std::size_t i = 0; i < 3; ++i) start();
   const std::uint32_t index = *fls().allocate(nullptr);
   for (ThreadRecord* thread : threads_) {
     abi::TEB& teb = teb_of(*thread);
@@ -104,7 +104,7 @@ TEST_F(FlsTest, AThreadsBlockGoesWithIt) {
 TEST_F(FlsTest, OnePassInAscendingOrderThroughAllChunks) {
   abi::TEB& teb = teb_of(*start());
   const auto indices = allocate(200);
-  for (const int i : {150, 3, 60, 199, 20}) set(teb, indices[i], number(i));
+  for (const std::size_t i : {150u, 3u, 60u, 199u, 20u}) set(teb, indices[i], number(i));
   EXPECT_TRUE(fls().run(teb.FlsData, host_));
   EXPECT_EQ(note_.told, (std::vector<int>{3, 20, 60, 150, 199}));
   EXPECT_TRUE(fls().run(teb.FlsData, host_));
@@ -116,10 +116,11 @@ TEST_F(FlsTest, AValueIsThereInItsCallbackAndGoneInTheNext) {
   abi::TEB& teb = teb_of(*start());
   const auto indices = allocate(3);
   const std::uint32_t silent = *fls().allocate(nullptr);
-  for (int i = 0; i < 3; ++i) set(teb, indices[i], number(10 + i));
+  for (std::size_t i = 0; i < 3; ++i) set(teb, indices[i], number(10 + i));
   set(teb, silent, number(9));
   note_.act = [&](int told) {
-    for (int i = 0; i < 3; ++i) EXPECT_EQ(get(teb, indices[i]), 10 + i < told ? nullptr : number(10 + i));
+    for (std::size_t i = 0; i < 3; ++i)
+      EXPECT_EQ(get(teb, indices[i]), 10 + static_cast<int>(i) < told ? nullptr : number(10 + i));
   };
   fls().run(teb.FlsData, host_);
   EXPECT_EQ(note_.told, (std::vector<int>{10, 11, 12}));
@@ -146,7 +147,7 @@ TEST_F(FlsTest, WhatACallbackSetsIsSeenAboveAndNotBelow) {
 TEST_F(FlsTest, AnIndexAllocatedInACallbackIsLeftAlone) {
   abi::TEB& teb = teb_of(*start());
   const auto indices = allocate(3);
-  for (int i = 0; i < 3; ++i) set(teb, indices[i], number(1 + i));
+  for (std::size_t i = 0; i < 3; ++i) set(teb, indices[i], number(1 + i));
   std::uint32_t fresh = 0, again = 0;
   note_.act = [&](int told) {
     if (told != 1) return;
@@ -163,9 +164,9 @@ TEST_F(FlsTest, AnIndexAllocatedInACallbackIsLeftAlone) {
 }
 
 TEST_F(FlsTest, FreeingCallsBackForEveryBlock) {
-  for (int i = 0; i < 4; ++i) start();
+  for (std::size_t i = 0; i < 4; ++i) start();
   const std::uint32_t index = *fls().allocate(kNote);
-  for (int i = 0; i < 4; ++i) set(teb_of(*threads_[i]), index, i == 2 ? nullptr : number(1 + i));
+  for (std::size_t i = 0; i < 4; ++i) set(teb_of(*threads_[i]), index, i == 2 ? nullptr : number(1 + i));
   abi::TEB& own = teb_of(*threads_[1]);
   note_.act = [&](int told) {
     if (told == 2) {
@@ -180,9 +181,9 @@ TEST_F(FlsTest, FreeingCallsBackForEveryBlock) {
 }
 
 TEST_F(FlsTest, ABlockMayGoWhileAnIndexIsFreed) {
-  for (int i = 0; i < 5; ++i) start();
+  for (std::size_t i = 0; i < 5; ++i) start();
   const auto indices = allocate(2);
-  for (int i = 0; i < 5; ++i) set(teb_of(*threads_[i]), indices[1], number(1 + i));
+  for (std::size_t i = 0; i < 5; ++i) set(teb_of(*threads_[i]), indices[1], number(1 + i));
   note_.act = [&](int) {
     if (note_.told.size() == 2) {  // two threads that have never set the other index end in between
       stop(start());
@@ -206,7 +207,7 @@ TEST_F(FlsTest, WhatAThreadLeavesBehindIsCalledBackWhenTheIndexGoes) {
 TEST_F(FlsTest, APassThatIsLeftGoesOnAnotherTime) {
   abi::TEB& teb = teb_of(*start());
   const auto indices = allocate(2);
-  for (int i = 0; i < 2; ++i) set(teb, indices[i], number(1 + i));
+  for (std::size_t i = 0; i < 2; ++i) set(teb, indices[i], number(1 + i));
   host_.refuses = true;
   EXPECT_FALSE(fls().run(teb.FlsData, host_));
   EXPECT_FALSE(free(indices[0]));
@@ -218,7 +219,7 @@ TEST_F(FlsTest, APassThatIsLeftGoesOnAnotherTime) {
 TEST_F(FlsTest, FreeingWaitsForACallbackUnderWay) {
   abi::TEB& teb = teb_of(*start());
   const auto indices = allocate(2);
-  for (int i = 0; i < 2; ++i) set(teb, indices[i], number(1 + i));
+  for (std::size_t i = 0; i < 2; ++i) set(teb, indices[i], number(1 + i));
   std::atomic<bool> freed{false};
   std::thread other;
   note_.act = [&](int told) {
@@ -254,7 +255,7 @@ TEST_F(FlsTest, BeforeWindows10TheIndicesAreInThePeb) {
   EXPECT_EQ(callbacks[39], kNote);
   EXPECT_EQ(callbacks[40], nullptr);
   abi::TEB& teb = teb_of(*start());
-  for (const int i : {126, 1, 60}) set(teb, static_cast<std::uint32_t>(i), number(i));
+  for (const std::uint32_t i : {126u, 1u, 60u}) set(teb, i, number(i));
   EXPECT_EQ(peb.FlsListHead.Flink, static_cast<void*>(teb.FlsData));
   EXPECT_EQ(static_cast<OldFlsBlock*>(teb.FlsData)->cells[60], number(60));
   fls().run(teb.FlsData, host_);
@@ -300,12 +301,12 @@ class FlsStressTest : public EngineFixture {
   }
 
   /// Frees its shared index again and again, under those threads, and takes another.
-  void free_and_allocate(Shared& shared, Value* values, int count) {
+  void free_and_allocate(Shared& shared, Value* values, std::size_t count) {
     auto record = engine_->create_thread();
     ASSERT_TRUE(record);
     ASSERT_TRUE(engine_->attach_thread(**record));
     abi::TEB& teb = teb_of(**record);
-    for (int i = 0; i < count; ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       const std::unique_lock alone(shared.mutex);
       ASSERT_TRUE(engine_->fls().set(teb, shared.index, values++));
       ASSERT_TRUE(engine_->fls().free(shared.index, teb.FlsData, host_));
@@ -329,17 +330,17 @@ TEST_F(FlsStressTest, NothingLostNothingTwice) {
   const std::unique_ptr<Value[]> freed(new Value[std::size_t{kFreeing} * kRounds]);
   std::vector<std::thread> workers;
   std::atomic<int> next{0};
-  for (int i = 0; i < 4; ++i) {
+  for (std::size_t i = 0; i < 4; ++i) {
     workers.emplace_back([&] {
       for (int n = next++; n < kBorn; n = next++) live_and_die(&born[std::size_t(n) * kEach]);
     });
   }
-  for (int i = 0; i < kFreeing; ++i)
+  for (std::size_t i = 0; i < kFreeing; ++i)
     workers.emplace_back(
         [&, i] { free_and_allocate(shared_[i], &freed[std::size_t(i) * kRounds], kRounds); });
   for (std::thread& worker : workers) worker.join();
-  for (int i = 0; i < kBorn * kEach; ++i) ASSERT_EQ(born[i].told, 1) << i;
-  for (int i = 0; i < kFreeing * kRounds; ++i) ASSERT_EQ(freed[i].told, 1) << i;
+  for (std::size_t i = 0; i < kBorn * kEach; ++i) ASSERT_EQ(born[i].told, 1) << i;
+  for (std::size_t i = 0; i < kFreeing * kRounds; ++i) ASSERT_EQ(freed[i].told, 1) << i;
 }
 
 }  // namespace
