@@ -6,9 +6,11 @@
 #include <array>
 #include <atomic>
 #include <charconv>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
 #include <thread>
 #include <utility>
@@ -174,6 +176,7 @@ class Explorer final : public Scheduler {
   [[nodiscard]] const std::string& failure() const { return failure_; }
   [[nodiscard]] const std::string& schedule() const { return schedule_; }
   [[nodiscard]] std::size_t steps() const { return steps_; }
+  [[nodiscard]] std::string so_far() const { return trail_.text(); }
 
   // Scheduler
   void reach() override {
@@ -315,6 +318,31 @@ class Explorer final : public Scheduler {
 
 Explorer* g_explorer = nullptr;
 
+/// A schedule that crashes says so before it dies of it. Nothing is safe in such a handler, and nothing is
+/// lost.
+void on_crash(int signal) {
+  std::fprintf(stderr, "os/fake: signal %d in the schedule '%s'\n", signal, g_explorer->so_far().c_str());
+}
+
+class CrashReports {
+ public:
+  CrashReports() {
+    struct sigaction report{};
+    report.sa_handler = on_crash;
+    report.sa_flags = static_cast<int>(SA_RESETHAND);  // the second time it is what it was meant to be
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &report, &before_[i]);
+  }
+  CrashReports(const CrashReports&) = delete;
+  CrashReports& operator=(const CrashReports&) = delete;
+  ~CrashReports() {
+    for (std::size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
+  }
+
+ private:
+  static constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGABRT};
+  struct sigaction before_[std::size(kSignals)]{};
+};
+
 }  // namespace
 
 void require(bool condition, const std::string& what) {
@@ -329,6 +357,7 @@ Exploration explore(const std::function<Scenario()>& make, const Bounds& bounds)
   const OneProcessor processor;
   auto explorer = std::make_unique<Explorer>(make().threads.size());
   g_explorer = explorer.get();
+  const CrashReports reports;
   Exploration result;
   const auto run = [&](int bound) {
     const Books before = books();

@@ -47,7 +47,7 @@ struct Exploration {
 
 /// Runs the scenario in every order, those with fewer pre-emptions first; stops at the first failure. Each
 /// run must give back what it took from the host (books()), end without a deadlock, and keep what `broken`
-/// and require() ask for. One at a time.
+/// and require() ask for. One that crashes prints its schedule first. One exploration at a time.
 [[nodiscard]] Exploration explore(const std::function<Scenario()>& make, const Bounds& bounds);
 
 /// For the scenario's threads: the run has failed if the condition does not hold.

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <memory>
 
 #include "os/os.hpp"
@@ -133,6 +134,25 @@ TEST(ExplorerTest, FindsAReaderThatComesBackWhileAWriterWaits) {
 TEST(ExplorerTest, FindsWhatIsNotGivenBack) {
   const auto forgetful = [] { return Scenario{.threads = {[] { (void)allocate(16); }}}; };
   EXPECT_EQ(explore(forgetful, {}).failure, "not all was given back to the host");
+}
+
+TEST(ExplorerDeathTest, ACrashNamesItsSchedule) {
+  const auto crash = [](const std::string& replay) {
+    const auto fatal = [] {
+      auto world = std::make_shared<int>(0);
+      return Scenario{.threads = {[=] {
+                                    *world = 1;
+                                    pause();
+                                    *world = 0;
+                                  },
+                                  [=] {
+                                    if (*world == 1) std::abort();
+                                  }}};
+    };
+    (void)explore(fatal, {.preemptions = 1, .replay = replay});
+  };
+  EXPECT_DEATH(crash(""), "signal 6 in the schedule 'A1 B1'");
+  EXPECT_DEATH(crash("A1 B1"), "signal 6 in the schedule 'A1 B1'");
 }
 
 TEST(ExplorerTest, FindsAScenarioThatDoesSomethingElseEachTime) {

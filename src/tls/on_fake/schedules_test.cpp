@@ -67,6 +67,7 @@ struct World {
   /// The thread meets the module for the first time, and uses its variables.
   static void meet(ThreadRecord* record, const Image& image) {
     std::byte* const at = block(record, image);
+    if (at == nullptr) return require(false, "a thread has no block");
     require(std::memcmp(at, image.bytes.data(), image.bytes.size()) == 0, "a block is not its template");
     std::memset(at, kUsed, image.bytes.size());
   }
