@@ -1,6 +1,7 @@
 // Memory that runs out: each operation with its first, second, ... allocation made to fail, until it asks for
 // no more. After each failure the caller has the documented error, the host's books are as they were, all who
 // were there go on, and the same call succeeds when memory is back. On the fake host, which keeps books.
+#include <cstdio>
 #include <functional>
 
 #include "abi/status.hpp"
@@ -84,7 +85,10 @@ class FailureTest : public BothWays {
       EXPECT_TRUE(result) << "memory is there: " << result.error().message();
       if (!result) return nth;
       then();
-      if (!failed) return nth - 1;
+      if (!failed) {
+        std::printf("%d failures\n", nth - 1);
+        return nth - 1;
+      }
     }
     ADD_FAILURE() << "it never ends";
     return 0;
@@ -254,6 +258,33 @@ TEST_P(FailureTest, LowSlotsAskForNothing) {
     ASSERT_TRUE(slot);
     EXPECT_TRUE(engine_->free_slot(*slot));
   });
+}
+
+TEST_P(FailureTest, ExchangingEntries) {
+  std::array<std::array<std::byte, 64>, kThreads> mine;
+  std::vector<ThreadData> data;
+  const auto attempt = [&]() -> Result<void> {
+    data.clear();
+    for (std::size_t i = 0; i < kThreads; ++i) {
+      teb_of(*threads_[i]).UniqueThread = reinterpret_cast<void*>(i + 1);
+      std::memcpy(mine[i].data(), block(threads_[i], small_), mine[i].size());
+      data.push_back({mine[i].data()});
+    }
+    auto exchanged = engine_->exchange(Exchange::entries, small_.index, data);
+    if (!exchanged) {
+      for (const ThreadData& one : data) EXPECT_TRUE(!one.taken && one.previous == nullptr);
+    }
+    return exchanged;
+  };
+  const auto then = [&] {
+    for (std::size_t i = 0; i < kThreads; ++i) {
+      EXPECT_TRUE(data[i].taken);
+      EXPECT_EQ(block(threads_[i], small_), mine[i].data());
+      data[i] = {data[i].previous};
+    }
+    EXPECT_TRUE(engine_->exchange(Exchange::entries, small_.index, data));
+  };
+  EXPECT_EQ(exhaust(attempt, then), 1) << "the list of threads in order";
 }
 
 TEST_P(FailureTest, FiberLocalValues) {
