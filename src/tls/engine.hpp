@@ -22,7 +22,7 @@
 // ------------------
 //
 //   A ThreadRecord (record.hpp): pooled, side by side with those of other threads, nothing paid for untouched
-//   pages. Here with modules A (index 0), B (index 1, large) and C (index 2).
+//   pages; two are touched by all. Here with modules A (index 0), B (index 1, large) and C (index 2).
 //
 //   gs: -> +--------------------------------------+ 0
 //          | TEB    ThreadLocalStoragePointer  ---|----------.
@@ -34,12 +34,14 @@
 //          +--------------------------------------+ 0x18C0   |
 //          | small blocks   [ A ]  [ C ]          |    |     |    at the same offsets in every record
 //          |                  ^      ^            |    |     |
-//          +------------------|------|------------+    |     |
+//          +------------------|------|------------+ 0x19F0   |
 //          | length           |      |            |    |     |    16 bytes; length is vector[-2]
 //          | vector  [0] -----'      |            | <- | ----'    never moves, never grows: 2046 entries
 //          |         [1] ------------|------------|--. |
 //          |         [2] ------------'            |  | |
 //          |         ...  NULL                    |  | |
+//          +--------------------------------------+ 0x59F0
+//          | more small blocks                    |  | |          where the first few found no room
 //          +--------------------------------------+  | |
 //          v-----------------------------------------'-'
 //          +-------------------------------+---------------------+

@@ -22,8 +22,11 @@ Result<std::unique_ptr<Strategy>> InPlace::create(const Options& options, Thread
   if (auto table = made->reserve_table(); !table) return propagate(table);
   auto places = ReservedArray<Place>::create(kVectorCapacity);
   if (!places) return propagate(places);
-  auto blocks = Ranges::create(kBlocksBegin, kBlocksEnd, kVectorCapacity);
+  auto blocks = Ranges::create(kBlocksBegin, kRecordSize, kVectorCapacity + 1);
   if (!blocks) return propagate(blocks);
+  const auto before_vector = blocks->take(kVectorBegin - kBlocksBegin, 1);
+  (void)blocks->take(kVectorEnd - kVectorBegin, 1);  // the vector's, for good
+  blocks->give_back(*before_vector);
   auto views = Ranges::create(0, options.arena_size, kVectorCapacity);
   if (!views) return propagate(views);
   made->places_ = std::move(*places);
@@ -97,7 +100,7 @@ std::optional<InPlace::Place> InPlace::choose_place(const Template& source) {
   const std::size_t size = std::max<std::size_t>(source.bytes.size(), 1);
   const std::size_t alignment =
       honour_alignment_ ? std::max(source.alignment, kLeastAlignment) : kLeastAlignment;
-  if (size <= kLargestCopied && alignment <= os::kPageSize) {  // a record begins at a page
+  if (size <= kLargestCopied && alignment <= kRecordAlignment) {
     const std::uint64_t room = align_up(size, kLeastAlignment);
     if (const auto offset = blocks_layout_.take(room, alignment))
       return Place{.is_view = false, .offset = *offset, .room = room};

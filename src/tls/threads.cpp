@@ -1,5 +1,6 @@
 #include "tls/threads.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <span>
 
@@ -9,15 +10,20 @@ namespace bobbin::tls {
 namespace {
 
 constexpr std::size_t kRecordsPerSlab = 64;
-constexpr std::size_t kSlabSize = kRecordsPerSlab * kRecordSize;
+constexpr std::size_t kSlabSize = kRecordsPerSlab * kRecordStride;
 constexpr std::size_t kMostThreads = 1u
                                      << 20;  // the host's own limit on threads is below this (PID_MAX: 4 Mi)
 
 void zero(ThreadRecord& record) noexcept {
   auto* const start = reinterpret_cast<std::byte*>(&record);
-  std::memset(&record.teb, 0, sizeof record.teb);
-  if (record.blocks_end > kBlocksBegin) std::memset(record.blocks, 0, record.blocks_end - kBlocksBegin);
-  if (record.entries != 0) std::memset(start + kBlocksEnd, 0, sizeof(VectorHeader) + 8 * record.entries);
+  const auto zero_up_to = [start](std::size_t from, std::size_t to) {
+    if (from < to) std::memset(start + from, 0, to - from);
+  };
+  zero_up_to(0, sizeof record.teb);
+  zero_up_to(kBlocksBegin, std::min<std::size_t>(record.blocks_end, kVectorBegin));
+  zero_up_to(kVectorEnd, record.blocks_end);
+  if (record.entries != 0)
+    zero_up_to(kVectorBegin, kVectorBegin + sizeof(VectorHeader) + record.entries * sizeof(void*));
   record.blocks_end = 0;
   record.entries = 0;
 }
@@ -41,7 +47,8 @@ Threads::~Threads() {
 }
 
 ThreadRecord* Threads::made(std::size_t i) const {
-  return reinterpret_cast<ThreadRecord*>(slabs_[i / kRecordsPerSlab] + i % kRecordsPerSlab * kRecordSize);
+  return reinterpret_cast<ThreadRecord*>(slabs_[i / kRecordsPerSlab] + i % kRecordsPerSlab * kRecordStride +
+                                         i % kRecordShifts * kRecordAlignment);
 }
 
 Result<ThreadRecord*> Threads::make() {
