@@ -248,5 +248,12 @@ struct PEB {
   asm("mov %%gs:0x30, %0" : "=r"(teb));
   return teb;
 }
+/// The same after a call into the guest, which can come back on another thread (fibers): asked anew, whatever
+/// the compiler remembers.
+[[nodiscard]] inline TEB* current_teb_afresh() {
+  TEB* teb;
+  asm volatile("mov %%gs:0x30, %0" : "=r"(teb) : : "memory");
+  return teb;
+}
 
 }  // namespace bobbin::abi

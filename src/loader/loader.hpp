@@ -111,6 +111,9 @@ class Loader final : public thread::LifeObserver {
   [[nodiscard]] Found find_by_base(const void* base);
   [[nodiscard]] Found find_by_address(const void* address);
   [[nodiscard]] std::size_t module_count();
+  /// An address as a person reads it: "foo.dll+0x1234", or the number alone if it is in no module, or if
+  /// another thread has the loader lock: reports must not wait.
+  [[nodiscard]] std::string describe_address(const void* address);
 
   /// GetProcAddress. Errors name module and function.
   [[nodiscard]] Result<void*> procedure(const Found& module, std::string_view name);

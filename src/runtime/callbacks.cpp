@@ -84,10 +84,11 @@ void CallbackPages::dispatch(arch::Callback* self, const std::uint64_t* cells, c
   }
   *result = {.integer = returned.integer, .floating = returned.floating};
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  place.where.store(thread::Where::guest, std::memory_order_relaxed);
+  thread::Place& now = thread::current_place_afresh();
+  now.where.store(thread::Where::guest, std::memory_order_relaxed);
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  if (place.requests.load(std::memory_order_relaxed) != 0) [[unlikely]]
-    thread::serve_requests(place);
+  if (now.requests.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    thread::serve_requests(now);
 }
 
 Result<void*> make_callback(CallbackBase* callback) {

@@ -35,27 +35,40 @@ struct Matrix {
   std::uint32_t major, minor, build;
 };
 Matrix matrix(Generation generation) {
+  Matrix of{.loader = {.tls_for_late_dlls = true, .disable_calls_reports_tls = true},
+            .honour_alignment = true,
+            .growth_step = 8,
+            .fls_in_peb = false,
+            .fls_last = false,
+            .major = 10,
+            .minor = 0,
+            .build = 19045};
   switch (generation) {
     case Generation::nt52:
-      return {
-          {.tls_for_late_dlls = false, .disable_calls_reports_tls = true}, false, 0, true, true, 5, 2, 3790};
+      of = {.loader = {.tls_for_late_dlls = false, .disable_calls_reports_tls = true},
+            .honour_alignment = false,
+            .growth_step = 0,
+            .fls_in_peb = true,
+            .fls_last = true,
+            .major = 5,
+            .minor = 2,
+            .build = 3790};
+      break;
     case Generation::vista:
-      return {
-          {.tls_for_late_dlls = true, .disable_calls_reports_tls = true}, false, 4, true, false, 6, 0, 6002};
+      of.honour_alignment = false;
+      of.growth_step = 4;
+      of.fls_in_peb = true;
+      of.major = 6;
+      of.build = 6002;
+      break;
     case Generation::win10:
-      return {{.tls_for_late_dlls = true, .disable_calls_reports_tls = true},
-              true,
-              8,
-              false,
-              false,
-              10,
-              0,
-              19045};
+      break;
     case Generation::win11:
+      of.loader.disable_calls_reports_tls = false;
+      of.build = 22631;
       break;
   }
-  return {
-      {.tls_for_late_dlls = true, .disable_calls_reports_tls = false}, true, 8, false, false, 10, 0, 22631};
+  return of;
 }
 
 /// Options say it, or $BOBBIN_TLS_GROWTH, which child processes inherit.
@@ -309,11 +322,7 @@ Result<std::uint32_t> State::run() {
   }
   peb.ImageSubsystem = header.subsystem;
   threads->set_default_stack_size(header.stack_reserve);
-  threads->run_on_main_stack(header.stack_reserve, [&] {
-    const auto code =
-        thread::call_guest<std::uint32_t(void*)>(module.entry.EntryPoint, static_cast<void*>(&peb));
-    if (code) threads->exit_current(*code);
-  });
+  threads->run_main(header.stack_reserve, module.entry.EntryPoint, &peb);
   if (!ended) {  // the main thread has ended, others go on: the last one ends the process
     threads->detach_current();
     ended.wait(false);

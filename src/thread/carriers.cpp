@@ -96,10 +96,11 @@ void Carriers::offer(Carrier& self) noexcept {
 void Carriers::run(void* carrier) {
   const std::unique_ptr<Carrier> self(static_cast<Carrier*>(carrier));
   Carriers& owner = *self->owner_;
+  self->stack_.host = os::current_host_thread();
   for (;;) {
     owner.routine_(self->job_, *self);
     if (!std::exchange(self->offered_, false)) {
-      owner.stacks_.give_back_after(self->stack_, os::current_host_thread());
+      if (!self->gave_stack_away_) owner.stacks_.give_back(self->stack_);
       --owner.busy_;
       return;
     }
@@ -107,7 +108,7 @@ void Carriers::run(void* carrier) {
     for (int i = 0; i < kYields && self->state_.load() == Carrier::waiting; ++i) sched_yield();
     while (self->state_.load() == Carrier::waiting) os::futex_wait(self->state_, Carrier::waiting);
     if (self->state_.load() == Carrier::dismissed) {
-      owner.stacks_.give_back_after(self->stack_, os::current_host_thread());
+      owner.stacks_.give_back(self->stack_);
       --owner.leaving_;
       return;
     }

@@ -25,6 +25,8 @@ class Carrier {
  public:
   /// Whether it has carried another guest thread before.
   [[nodiscard]] bool experienced() const { return experienced_; }
+  /// Its stack is somebody else's now, who gives it back: it ends with this job.
+  void give_away_stack() { gave_stack_away_ = true; }
 
  private:
   friend class Carriers;
@@ -36,6 +38,7 @@ class Carrier {
   std::atomic<std::uint32_t> state_{working};  ///< what a waiting carrier sleeps on
   bool offered_ = false;                       ///< written by itself
   bool experienced_ = false;                   ///< written by itself
+  bool gave_stack_away_ = false;               ///< written by itself
 };
 
 /// Thread-safe.

@@ -35,14 +35,15 @@ template <class Body>
           serve_requests(thread_place);
         callable();
         std::atomic_signal_fence(std::memory_order_seq_cst);
-        thread_place.where.store(outside, std::memory_order_relaxed);
+        current_place_afresh().where.store(outside, std::memory_order_relaxed);
       },
       &context);
   std::atomic_signal_fence(std::memory_order_seq_cst);
-  place.where.store(before, std::memory_order_relaxed);
-  place.gate = gate.outer;
-  place.guest_rip = rip;
-  place.guest_rsp = rsp;
+  Place& now = current_place_afresh();
+  now.where.store(before, std::memory_order_relaxed);
+  now.gate = gate.outer;
+  now.guest_rip = rip;
+  now.guest_rsp = rsp;
   return finished;
 }
 

@@ -12,6 +12,7 @@
 namespace bobbin::thread {
 
 class Thread;
+struct Fiber;
 
 enum class Where : std::uint8_t { host, guest, native };
 
@@ -27,8 +28,13 @@ struct Place {
   std::atomic<Where> where{Where::host};
   /// Requests from others (bits of Request), carried out at the next safe point.
   std::atomic<std::uint32_t> requests{0};
-  /// Innermost open gate; nullptr while no guest code is below us on the stack.
+  /// Innermost gate that was opened on the stack that runs; a switch of fibers exchanges it (known to
+  /// fiber_switch.inc). See leave_target().
   arch::Gate* gate = nullptr;
+  /// Of a thread whose guest code stands apart from its host frames: the gate between them.
+  arch::Gate* base = nullptr;
+  /// Of a thread of the host: the fiber that it is when it calls the guest, if it was made one.
+  Fiber* home = nullptr;
   /// While in a native: the guest's instruction and stack pointer at the call, for GetThreadContext.
   std::uint64_t guest_rip = 0;
   std::uint64_t guest_rsp = 0;
@@ -36,39 +42,48 @@ struct Place {
   bool host_code_ran = false;
 };
 
+/// The gate by which a thread leaves next: the innermost on the stack that runs; then, if that is not the
+/// stack that it came into the guest on, what is open there. nullptr if no guest code is below us.
+[[nodiscard]] arch::Gate* leave_target(const Place& place) noexcept;
+
 /// Carries out what others asked of this thread, which is in guest code; may not return (it leaves to its
 /// gate).
 void serve_requests(Place& place);
 
 [[nodiscard]] inline Place& current_place() { return *static_cast<Place*>(abi::current_teb()->BobbinThread); }
+/// The same after a call into the guest: a fiber may have moved to another thread in it.
+[[nodiscard]] inline Place& current_place_afresh() {
+  return *static_cast<Place*>(abi::current_teb_afresh()->BobbinThread);
+}
 
 /// Marks the thread as inside a native, from the first instruction that may take a lock or memory to the
 /// last. Every native that is not a leaf opens one; win32/native.hpp does it for all of them. Nests.
 class NativeScope {
  public:
   NativeScope(std::uint64_t guest_rip, std::uint64_t guest_rsp) noexcept
-      : place_(current_place()), before_(place_.where.load(std::memory_order_relaxed)) {
+      : before_(current_place().where.load(std::memory_order_relaxed)) {
+    Place& place = current_place();
     if (before_ == Where::guest) {
-      place_.guest_rip = guest_rip;
-      place_.guest_rsp = guest_rsp;
+      place.guest_rip = guest_rip;
+      place.guest_rsp = guest_rsp;
     }
-    place_.where.store(Where::native, std::memory_order_relaxed);
+    place.where.store(Where::native, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
   ~NativeScope() {
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    place_.where.store(before_, std::memory_order_relaxed);
+    Place& place = current_place_afresh();
+    place.where.store(before_, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     // A request that arrived while we were inside was only noted: serve it now, before guest code goes on.
-    if (before_ == Where::guest && place_.requests.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-      serve_requests(place_);
+    if (before_ == Where::guest && place.requests.load(std::memory_order_relaxed) != 0) [[unlikely]] {
+      serve_requests(place);
     }
   }
   NativeScope(const NativeScope&) = delete;
   NativeScope& operator=(const NativeScope&) = delete;
 
  private:
-  Place& place_;
   Where before_;
 };
 

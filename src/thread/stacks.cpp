@@ -30,7 +30,7 @@ Result<Stack> StackPool::take(std::size_t size) {
   }
   auto base = os::reserve(whole, nullptr, memory::kAllocationGranularity);
   if (!base) return propagate(base);
-  const Stack stack{*base, whole};
+  const Stack stack{*base, whole, {}};
   auto ready = os::commit(stack.usable(), stack.usable_size(), os::Protection::read_write);
   if (ready) ready = space_.note(stack.base, stack.size, memory::kReadWrite);
   if (!ready) {
@@ -42,18 +42,23 @@ Result<Stack> StackPool::take(std::size_t size) {
 
 void StackPool::give_back(Stack stack) noexcept {
   const std::scoped_lock lock(mutex_);
-  free_.push_front(stack);  // the warmest first
-}
-
-void StackPool::give_back_after(Stack stack, os::HostThread thread) noexcept {
-  const std::scoped_lock lock(mutex_);
-  leaving_.push_back({stack, thread});
+  if (stack.host.id != 0)
+    leaving_.push_back(stack);
+  else
+    free_.push_front(stack);  // the warmest first
 }
 
 void StackPool::collect() noexcept {
-  while (!leaving_.empty() && os::try_join(leaving_.front().thread)) {
-    free_.push_front(leaving_.front().stack);
+  while (!leaving_.empty()) {
+    Stack stack = leaving_.front();
     leaving_.pop_front();
+    if (!os::try_join(stack.host)) {
+      leaving_.push_back(
+          stack);  // in the way of no other: a fiber may have lost the stack of a thread that lives
+      return;
+    }
+    stack.host = {};
+    free_.push_front(stack);
   }
 }
 

@@ -16,6 +16,7 @@ namespace bobbin::thread {
 struct Stack {
   std::byte* base = nullptr;  ///< lowest address, the guard page
   std::size_t size = 0;       ///< with the guard page
+  os::HostThread host;        ///< whose host frames stand on it too, if it is that thread's own
   [[nodiscard]] bool valid() const { return base != nullptr; }
   [[nodiscard]] std::byte* usable() const { return base + os::kPageSize; }
   [[nodiscard]] std::size_t usable_size() const { return size - os::kPageSize; }
@@ -34,24 +35,19 @@ class StackPool {
   }
   /// A stack of that size.
   [[nodiscard]] Result<Stack> take(std::size_t size);
-  /// Gives back a stack that nobody runs on any more.
+  /// Gives back a stack that no guest code runs on any more. That of a host thread is reused once the thread
+  /// can be joined.
   void give_back(Stack stack) noexcept;
-  /// Gives back a stack that `thread` is still about to leave; it is reused once the thread can be joined.
-  void give_back_after(Stack stack, os::HostThread thread) noexcept;
   /// Waits (by yielding) until all host threads whose stacks were given back are gone.
   void drain() noexcept;
 
  private:
-  struct Leaving {
-    Stack stack;
-    os::HostThread thread;
-  };
   void collect() noexcept;
 
   memory::AddressSpace& space_;
   os::Mutex mutex_;
-  std::deque<Leaving> leaving_;  ///< guarded by mutex_; oldest first
-  std::deque<Stack> free_;       ///< guarded by mutex_
+  std::deque<Stack> leaving_;  ///< of host threads; guarded by mutex_
+  std::deque<Stack> free_;     ///< guarded by mutex_
 };
 
 }  // namespace bobbin::thread

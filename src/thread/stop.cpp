@@ -17,6 +17,7 @@
 #include <cerrno>
 
 #include "arch/x86_64/context.hpp"
+#include "thread/fibers.hpp"
 #include "thread/thread.hpp"
 
 namespace bobbin::thread {
@@ -49,6 +50,29 @@ struct StopAccess {
 
 namespace {
 
+/// What is open on the stack that the thread came into the guest on, while it runs on another.
+arch::Gate* gate_at_home(const Place& place) noexcept {
+  const bool away = place.home != nullptr && abi::current_teb()->FiberData != place.home;
+  return away ? place.home->gate : nullptr;
+}
+
+/// The same as leave_target(), which is left now.
+arch::Gate* take_leave_target(Place& place) noexcept {
+  arch::Gate* const gate = leave_target(place);
+  if (place.gate == nullptr && gate_at_home(place) != nullptr) place.home->gate = nullptr;
+  return gate;
+}
+
+}  // namespace
+
+arch::Gate* leave_target(const Place& place) noexcept {
+  if (place.gate != nullptr) return place.gate;
+  arch::Gate* const at_home = gate_at_home(place);
+  return at_home != nullptr ? at_home : place.base;
+}
+
+namespace {
+
 int stop_signal() noexcept { return SIGRTMAX - 3; }
 
 void serve_in_handler(Thread& thread, ucontext_t& context) noexcept {
@@ -57,10 +81,11 @@ void serve_in_handler(Thread& thread, ucontext_t& context) noexcept {
     StopAccess::stand_still(thread);
     StopAccess::set_stopped_context(thread, nullptr);
   }
-  if ((thread.requests.load() & kLeave) == 0 || thread.gate == nullptr) return;
+  if ((thread.requests.load() & kLeave) == 0 || leave_target(thread) == nullptr) return;
+  arch::Gate* const gate = take_leave_target(thread);
   auto& registers = context.uc_mcontext.gregs;
   registers[REG_RIP] = reinterpret_cast<greg_t>(&arch::bobbin_gate_leave);
-  registers[REG_RDI] = reinterpret_cast<greg_t>(thread.gate);
+  registers[REG_RDI] = reinterpret_cast<greg_t>(gate);
   // From here on the thread counts as in the host: a second signal must not serve it again.
   thread.where.store(Where::host, std::memory_order_relaxed);
 }
@@ -87,9 +112,9 @@ void serve_requests(Place& place) {
     place.where.store(Where::native, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     StopAccess::stand_still(thread);
-    if ((thread.requests.load() & kLeave) != 0 && place.gate != nullptr) {
+    if ((thread.requests.load() & kLeave) != 0 && leave_target(place) != nullptr) {
       place.where.store(Where::host, std::memory_order_relaxed);
-      arch::bobbin_gate_leave(place.gate);
+      arch::bobbin_gate_leave(take_leave_target(place));
     }
     if (const auto context = StopAccess::take_next_context(thread)) {
       next = *context;
@@ -100,7 +125,7 @@ void serve_requests(Place& place) {
     std::atomic_signal_fence(std::memory_order_seq_cst);
     // kLeave without a gate stays: there is nothing to leave.
   } while ((thread.requests.load() & kSuspend) != 0 ||
-           ((thread.requests.load() & kLeave) != 0 && place.gate != nullptr));
+           ((thread.requests.load() & kLeave) != 0 && leave_target(place) != nullptr));
   if (elsewhere) arch::bobbin_restore_context(&next);
 }
 

@@ -37,6 +37,10 @@ void run_down_attached(void*) noexcept {
 
 namespace {
 
+/// At the top of a guest thread's stack, for host frames and the host's own data. What is below is the
+/// guest's, and may be needed when the host has left.
+constexpr std::size_t kHostPart = 64 << 10;
+
 std::unexpected<Error> no_memory(const char* what) {
   return fail({.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = what});
 }
@@ -129,7 +133,7 @@ Result<Ref<Thread>> Threads::create(CreateOptions options) {
                  .what = "the process is exiting: no thread can be created"});
   }
   const std::size_t wanted = options.stack_size != 0 ? options.stack_size : default_stack_size_;
-  auto seat = carriers_.take(std::max(wanted, options.minimum_stack));
+  auto seat = carriers_.take(std::max(wanted, options.minimum_stack) + kHostPart);
   if (!seat) return propagate(seat);
   auto made = make_thread();
   if (!made) {
@@ -170,10 +174,10 @@ void Threads::carry(void* job, Carrier& self) {
   const std::uint32_t host_id = os::host_thread_id();
   if (self.experienced()) thread->cpu_time_before_ = os::cpu_time(host_id);
   thread->host_id_ = host_id;
+  thread->stack_ = thread->seat_.stack;
+  thread->stack_.host = os::current_host_thread();
   abi::TEB& teb = thread->teb();
-  // Guest frames start below this one; what the host keeps at the top of the stack is not the guest's.
-  const Stack& stack = thread->seat_.stack;
-  set_stack(teb, stack.base, stack.usable(), __builtin_frame_address(0));
+  set_stack(teb, thread->stack_.base, thread->stack_.usable(), thread->stack_.top() - kHostPart);
   arch::set_gs_base(&teb);
   const std::uint32_t code = owner.guest_main(*thread);
   owner.retire(*thread, code, &self);
@@ -187,21 +191,54 @@ std::uint32_t Threads::guest_main(Thread& thread) {
     return thread.exit_code_pending();
   }
   if (stopping()) return thread.exit_code_pending(stop_code_.load());
-  if (auto born = give_birth(thread); !born) return thread.exit_code_pending(born.error().status);
-  set_windows_floating_point();
-  std::uint32_t code = 0;
-  auto run = [&] {
-    if (thread.host_routine_) {
-      thread.where.store(Where::native, std::memory_order_relaxed);
-      thread.host_routine_();
-    } else {
-      using Routine = std::uint32_t(BOBBIN_MS_ABI*)(void*);
-      code = reinterpret_cast<Routine>(thread.routine_)(thread.parameter_);
-    }
+  struct Birth {
+    Thread& thread;
+    std::uint32_t refused = 0;
+  } birth{thread};
+  auto* const stack_top = static_cast<std::byte*>(thread.teb().StackBase);
+  auto live = [&] {
+    thread.where.store(Where::native, std::memory_order_relaxed);
+    thread.base = std::exchange(thread.gate, nullptr);
+    arch::bobbin_call_on_stack(
+        stack_top,
+        [](void* raw) {
+          auto& [newborn, refused] = *static_cast<Birth*>(raw);
+          if (auto born = newborn.owner_->give_birth(newborn); !born) refused = born.error().status;
+        },
+        &birth);
+    if (birth.refused == 0) run_routine(thread, stack_top);
   };
-  if (!inside_gate(thread, run)) return thread.exit_code_pending();
-  run_down(thread, code);
-  return thread.exit_code_pending(code);
+  (void)inside_gate(thread, live);
+  thread.base = nullptr;
+  return thread.exit_code_pending(birth.refused);
+}
+
+/// On a thread that stands in its base gate. Comes back from what our own services run.
+void Threads::run_routine(Thread& thread, std::byte* stack_top) {
+  set_windows_floating_point();
+  thread.where.store(Where::guest, std::memory_order_relaxed);
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  if (thread.requests.load(std::memory_order_relaxed) != 0) serve_requests(thread);
+  if (thread.host_routine_) {
+    thread.where.store(Where::native, std::memory_order_relaxed);
+    arch::bobbin_call_on_stack(
+        stack_top,
+        [](void* raw) {
+          Thread& serving = *static_cast<Thread*>(raw);
+          serving.host_routine_();
+          serving.owner_->run_down(serving, 0);
+        },
+        &thread);
+    return;
+  }
+  arch::bobbin_run_routine(stack_top, thread.routine_, thread.parameter_,
+                           reinterpret_cast<void*>(&Threads::end_current));
+}
+
+/// What a start routine returns to.
+void Threads::end_current(std::uint32_t code) {
+  const NativeScope scope(0, 0);
+  current().owner_->exit_current(code);
 }
 
 Result<void> Threads::give_birth(Thread& thread) {
@@ -263,20 +300,73 @@ void Threads::detach_current() noexcept {
   --busy_;
 }
 
-void Threads::run_on_main_stack(std::size_t stack_size, const std::function<void()>& body) {
+void Threads::run_main(std::size_t stack_size, void* routine, void* parameter) {
   Thread& thread = current();
-  auto stack = stacks_.take(stack_size);
-  if (!stack) return body();  // no room for a stack of its own: the host's will do
   abi::TEB& teb = thread.teb();
-  void* const before[] = {teb.DeallocationStack, teb.StackLimit, teb.StackBase};
-  set_stack(teb, stack->base, stack->usable(), stack->top());
   teb.SameTebFlags |= abi::TEB_INITIAL_THREAD;
-  set_windows_floating_point();
-  arch::bobbin_call_on_stack(
-      stack->top(), [](void* f) { (*static_cast<const std::function<void()>*>(f))(); },
-      const_cast<void*>(static_cast<const void*>(&body)));
+  auto stack = stacks_.take(stack_size);
+  if (!stack) {  // no room for a stack of its own: the host's will do
+    set_windows_floating_point();
+    if (const auto code = call_guest<std::uint32_t(void*)>(routine, parameter)) exit_current(*code);
+    return;
+  }
+  void* const before[] = {teb.DeallocationStack, teb.StackLimit, teb.StackBase};
+  thread.routine_ = routine;
+  thread.parameter_ = parameter;
+  thread.stack_ = *stack;
+  set_stack(teb, stack->base, stack->usable(), stack->top());
+  auto live = [&] {
+    thread.base = std::exchange(thread.gate, nullptr);
+    run_routine(thread, stack->top());
+  };
+  (void)inside_gate(thread, live);
+  thread.base = nullptr;
   if (t_current == &thread) set_stack(teb, before[0], before[1], before[2]);
-  stacks_.give_back(*stack);
+}
+
+// ---- fibers ----------------------------------------------------------------------------------------------
+
+Result<void*> Threads::create_fiber(std::size_t stack_size, std::size_t minimum_stack, void* routine,
+                                    void* data) {
+  const std::size_t wanted = stack_size != 0 ? stack_size : default_stack_size_;
+  auto fiber = fibers_.create(std::max(wanted, minimum_stack), routine, data,
+                              reinterpret_cast<void*>(&Threads::end_current));
+  if (!fiber) return propagate(fiber);
+  return static_cast<arch::FiberState*>(*fiber);
+}
+
+Result<void*> Threads::convert_to_fiber(void* data) {
+  Thread& thread = current();
+  // Whether there are host frames on its stack that must be returned to.
+  const bool bound = thread.base == nullptr || thread.host_routine_;
+  auto fiber = fibers_.convert_thread(thread.teb(), bound ? Stack{} : thread.stack_, data, bound);
+  if (!fiber) return propagate(fiber);
+  if (bound)
+    thread.home = *fiber;
+  else
+    thread.stack_ = {};
+  return static_cast<arch::FiberState*>(*fiber);
+}
+
+void Threads::convert_to_thread() noexcept {
+  Thread& thread = current();
+  if (thread.teb().FiberData == thread.home) thread.home = nullptr;
+  const Stack stack = fibers_.convert_fiber(thread.teb());
+  if (stack.valid()) thread.stack_ = stack;
+}
+
+FiberTrouble Threads::delete_fiber(void* raw) {
+  if (raw != nullptr && raw == current().teb().FiberData) {
+    exit_current(1);
+    return FiberTrouble::none;
+  }
+  if (const FiberTrouble trouble = fibers_.take(raw); trouble != FiberTrouble::none) return trouble;
+  auto& fiber = *static_cast<Fiber*>(static_cast<arch::FiberState*>(raw));
+  void* const block = std::exchange(fiber.fls_data, nullptr);
+  if (run_fls_callbacks(block)) engine_.fls().release(block);
+  // Under a fiber that is bound there are host frames, which its thread returns to by it.
+  if (fiber.owner_when_idle == 0) fibers_.give_back(fiber);
+  return FiberTrouble::none;
 }
 
 // ---- death -----------------------------------------------------------------------------------------------
@@ -346,9 +436,22 @@ void Threads::shut_down_current() {
 
 void Threads::leave_current() { current().requests.fetch_or(kLeave); }
 
+/// The stack that a thread ends on, which goes with it, as does the fiber that it runs. Other fibers stay,
+/// except one that nobody else can run.
+Stack Threads::take_last_stack(Thread& thread) noexcept {
+  abi::TEB& teb = thread.teb();
+  if (thread.home != nullptr && thread.home != teb.FiberData) fibers_.give_back(*thread.home);
+  thread.home = nullptr;
+  const Stack stack = std::exchange(thread.stack_, {});
+  if ((teb.SameTebFlags & abi::TEB_HAS_FIBER_DATA) == 0 || teb.FiberData == nullptr) return stack;
+  const Stack of_fiber = fibers_.convert_fiber(teb);
+  return of_fiber.valid() ? of_fiber : stack;
+}
+
 void Threads::retire(Thread& thread, std::uint32_t code, Carrier* carrier) noexcept {
   // What a thread leaves that was terminated is for FlsFree to find.
   if (thread.run_down_ == Thread::RunDown::not_begun) thread.teb().FlsData = nullptr;
+  const Stack stack = take_last_stack(thread);
   engine_.detach_thread(*thread.record_);
   sync::Mutex::abandon_all(thread.waiter_);
   tls::ThreadRecord* record = nullptr;
@@ -368,7 +471,12 @@ void Threads::retire(Thread& thread, std::uint32_t code, Carrier* carrier) noexc
     arch::set_gs_base(nullptr);
   }
   engine_.destroy_thread(record);
-  if (carrier != nullptr && !thread.host_code_ran && !last) carriers_.offer(*carrier);
+  const bool own = stack.base == thread.seat_.stack.base;
+  if (stack.valid() && !own) stacks_.give_back(stack);
+  if (carrier != nullptr && !own)
+    carrier->give_away_stack();
+  else if (carrier != nullptr && !thread.host_code_ran && !last)
+    carriers_.offer(*carrier);
   publish_end(thread, code);
   if (last && observer_ != nullptr && !stopping()) observer_->no_thread_is_left(code);
   thread.release_reference();  // the list's

@@ -9,7 +9,8 @@
 //
 //   create()/attach_current()  record and TEB exist; ThreadLocalStoragePointer is still NULL
 //   born hook                  (loader) waits for its turn, builds the TLS vector, THREAD_ATTACH
-//   start routine              guest code, inside the thread's outermost gate
+//   start routine              guest code, inside the thread's outermost gate, on a stack that guest code has
+//                              for itself: it may become a fiber's, and outlive the thread
 //   FLS callbacks              on the dying thread, under no lock; before Windows 10 after the next step
 //   dying hook                 (loader) THREAD_DETACH, likewise on top of its stack
 //   retired                    TLS given back, mutexes abandoned; only now the handle is signalled
@@ -35,6 +36,7 @@
 #include "sync/dispatcher.hpp"
 #include "sync/object.hpp"
 #include "thread/carriers.hpp"
+#include "thread/fibers.hpp"
 #include "thread/fls_host.hpp"
 #include "thread/scope.hpp"
 #include "thread/stacks.hpp"
@@ -80,8 +82,8 @@ class Thread final : public sync::Waitable, public Place {
   friend struct StopAccess;  ///< the signal handler, in stop.cpp
   friend void run_down_attached(void*) noexcept;
   [[nodiscard]] std::uint32_t exit_code_pending(std::uint32_t otherwise = 0) const {
-    const std::uint32_t pending = pending_code_.load();
-    return pending == kStillActive ? otherwise : pending;
+    const std::uint64_t pending = pending_code_.load();
+    return pending == kNoCode ? otherwise : static_cast<std::uint32_t>(pending);
   }
   Thread() : Waitable(sync::Kind::thread) {}
   bool signalled(const sync::Waiter&) const override { return ended_; }
@@ -91,7 +93,10 @@ class Thread final : public sync::Waitable, public Place {
   sync::Waiter waiter_;
   Carriers::Seat seat_;                ///< no stack: an attached thread
   std::uint64_t cpu_time_before_ = 0;  ///< what its carrier had spent before, in units of 100 ns
-  void* routine_ = nullptr;            ///< guest start routine
+  /// What guest code runs on and the thread owns: invalid for a fiber, which owns its stack, and for attached
+  /// threads, the process's main thread excepted.
+  Stack stack_;
+  void* routine_ = nullptr;  ///< guest start routine
   void* parameter_ = nullptr;
   std::function<void()> host_routine_;  ///< instead of routine_, for threads that our own services need
   std::atomic<std::uint32_t> exit_code_{kStillActive};
@@ -103,8 +108,8 @@ class Thread final : public sync::Waitable, public Place {
   std::atomic<void*> stopped_context_{nullptr};  ///< ucontext_t of a thread suspended in guest code
   std::unique_ptr<abi::CONTEXT>
       next_context_;  ///< set while it is suspended in a native: what it goes on with
-  std::atomic<std::uint32_t> pending_code_{
-      kStillActive};  ///< exit code to be, once something asked for the end
+  static constexpr std::uint64_t kNoCode = ~std::uint64_t{0};
+  std::atomic<std::uint64_t> pending_code_{kNoCode};  ///< exit code to be, once something asked for the end
   /// How far its end has come; written by itself.
   enum class RunDown : std::uint8_t { not_begun, fls, detach };
   RunDown run_down_ = RunDown::not_begun;
@@ -197,8 +202,21 @@ class Threads {
   /// The registers that a suspended thread goes on with; in a native, from the native's end on.
   [[nodiscard]] Result<void> set_context(Thread& thread, const abi::CONTEXT& context);
 
-  /// Runs `body` as the process's main thread, on the calling (attached) thread but on a stack of its own.
-  void run_on_main_stack(std::size_t stack_size, const std::function<void()>& body);
+  /// Runs `routine(parameter)` as the process's main thread, on the calling (attached) thread but on a stack
+  /// of its own; what it returns ends the thread.
+  void run_main(std::size_t stack_size, void* routine, void* parameter);
+
+  // -- fibers (fibers.hpp); inside a native, on the calling thread
+  /// `minimum_stack` and `stack_size` as in CreateOptions.
+  [[nodiscard]] Result<void*> create_fiber(std::size_t stack_size, std::size_t minimum_stack, void* routine,
+                                           void* data);
+  /// Makes the thread, which is none, a fiber; makes the thread, which is one, a plain thread again.
+  [[nodiscard]] Result<void*> convert_to_fiber(void* data);
+  void convert_to_thread() noexcept;
+  /// Whether the thread can switch to it.
+  [[nodiscard]] FiberTrouble check_fiber(const void* fiber) noexcept { return fibers_.check(fiber); }
+  /// Calls back for its FLS values. The running fiber's end is the thread's, with code 1.
+  [[nodiscard]] FiberTrouble delete_fiber(void* fiber);
 
   /// Process exit, step 2: no other thread executes guest code from now on; their handles are signalled with
   /// `code`, their mutexes abandoned, their heap locks open; nothing is notified. Threads inside natives end
@@ -219,6 +237,8 @@ class Threads {
 
  private:
   static void carry(void* thread, Carrier& self);
+  BOBBIN_MS_ABI static void end_current(std::uint32_t code);
+  void run_routine(Thread& thread, std::byte* stack_top);
   [[nodiscard]] Result<Thread*> make_thread();
   [[nodiscard]] Result<void> give_birth(Thread& thread);
   std::uint32_t guest_main(Thread& thread);
@@ -226,6 +246,7 @@ class Threads {
   void tell_of_end(Thread& thread);
   bool run_down_fls(Thread& thread);
   void run_down_modules(Thread& thread);
+  [[nodiscard]] Stack take_last_stack(Thread& thread) noexcept;
   void retire(Thread& thread, std::uint32_t code, Carrier* carrier = nullptr) noexcept;
   void wake(Thread& thread) noexcept;
   static void settle_suspended(Thread& thread);
@@ -236,6 +257,7 @@ class Threads {
   memory::Heaps& heaps_;
   abi::PEB& peb_;
   StackPool stacks_;
+  Fibers fibers_{stacks_};
   Carriers carriers_;
   LifeObserver* observer_ = nullptr;
   std::size_t default_stack_size_ = 1 << 20;

@@ -394,5 +394,69 @@ TEST_F(CarriersTest, AreAsManyAsThereAreThreads) {
   }
 }
 
+// ---- fibers
+
+Threads* g_threads;
+void* g_fiber;
+bool g_host_frame_went_on;
+
+BOBBIN_MS_ABI void end_the_thread(void*) {
+  const NativeScope scope(0, 0);
+  g_threads->exit_current(5);
+}
+
+/// As a native that calls back: its frame stands on the fiber that the thread began as.
+[[gnu::noinline]] void call_back_and_switch() {
+  const NativeScope scope(0, 0);
+  auto switch_away = [] { arch::bobbin_switch_fiber(static_cast<arch::FiberState*>(g_fiber)); };
+  g_host_frame_went_on = !inside_gate(current_place(), switch_away);
+}
+
+TEST_F(ThreadsTest, AThreadOfTheHostThatEndsInAnotherFiberSkipsNoHostFrame) {
+  g_threads = threads.get();
+  g_host_frame_went_on = false;
+  auto attached = threads->attach_current();
+  ASSERT_TRUE(attached);
+  auto body = [] {
+    {
+      const NativeScope scope(0, 0);
+      (void)g_threads->convert_to_fiber(nullptr);
+      g_fiber = *g_threads->create_fiber(0, 0, reinterpret_cast<void*>(&end_the_thread), nullptr);
+    }
+    call_back_and_switch();
+  };
+  EXPECT_FALSE(inside_gate(**attached, body));
+  EXPECT_TRUE(g_host_frame_went_on);
+  EXPECT_EQ((*attached)->gate, nullptr);
+}
+
+TEST_F(ThreadsTest, ADeletedFiberIsKnownAsSuch) {
+  ASSERT_TRUE(threads->attach_current());
+  auto made = threads->create_fiber(0, 0, reinterpret_cast<void*>(&end_the_thread), nullptr);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(threads->check_fiber(*made), FiberTrouble::plain_thread);
+  auto own = threads->convert_to_fiber(nullptr);
+  ASSERT_TRUE(own);
+  EXPECT_EQ(threads->check_fiber(*made), FiberTrouble::none);
+  EXPECT_EQ(threads->check_fiber(*own), FiberTrouble::none);
+  EXPECT_EQ(threads->check_fiber(static_cast<std::byte*>(*made) + 16), FiberTrouble::no_fiber);
+  EXPECT_EQ(threads->check_fiber(nullptr), FiberTrouble::no_fiber);
+  EXPECT_EQ(threads->delete_fiber(*made), FiberTrouble::none);
+  EXPECT_EQ(threads->check_fiber(*made), FiberTrouble::deleted);
+  EXPECT_EQ(threads->delete_fiber(*made), FiberTrouble::deleted);
+  auto again = threads->create_fiber(0, 0, reinterpret_cast<void*>(&end_the_thread), nullptr);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(*again, *made) << "pooled, with its stack";
+  std::thread([&] {
+    ASSERT_TRUE(threads->attach_current());
+    ASSERT_TRUE(threads->convert_to_fiber(nullptr));
+    EXPECT_EQ(threads->check_fiber(*own), FiberTrouble::running);
+    EXPECT_EQ(threads->delete_fiber(*own), FiberTrouble::running);
+    threads->detach_current();
+  }).join();
+  threads->convert_to_thread();
+  EXPECT_EQ(threads->check_fiber(*again), FiberTrouble::plain_thread);
+}
+
 }  // namespace
 }  // namespace bobbin::thread

@@ -123,6 +123,9 @@ struct PartialEntry<Function, Name, Missing> {
 #define FAST_AS(dlls, name, function, path)                                                   \
   {name, reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, 0>::call), dlls, nullptr, \
    &::bobbin::arch::bobbin_fast_##path}
+/// The same for a function that is itself ms_abi.
+#define HOT_FAST(dlls, function) \
+  {#function, reinterpret_cast<void*>(&function), dlls, nullptr, &::bobbin::arch::bobbin_fast_##function}
 /// A leaf that is itself ms_abi.
 #define HOT(dlls, function) {#function, reinterpret_cast<void*>(&function), dlls}
 /// The same under another name than its C++ one.

@@ -3,6 +3,9 @@
 # fast_paths.cpp. In: the Windows convention; only rax, rcx, rdx, r8-r11 may change, and what the whole
 # function will look at (its arguments) must be as it was when a path runs off its end.
 
+#include "arch/x86_64/fiber_switch.inc"
+
+#define TEB_FIBER_DATA 0x20
 #define TEB_THREAD_ID 0x48
 #define TEB_LAST_ERROR 0x68
 #define TEB_FLS_INDICES 0x248
@@ -128,6 +131,17 @@ bobbin_fast_\name:
     retq
 2:
     end_fast_path FlsSetValue
+
+# void SwitchToFiber(void* /*rcx*/): from a thread that is a fiber to another fiber that nobody runs.
+    fast_path SwitchToFiber
+    movq %gs:TEB_FIBER_DATA, %rax
+    testq %rax, %rax
+    jz 2f
+    cmpq $0, FIBER_OWNER(%rcx)      # not the running one's either
+    jne 2f
+    fiber_switch
+2:
+    end_fast_path SwitchToFiber
 
 # DWORD GetLastError(void)
     fast_path GetLastError

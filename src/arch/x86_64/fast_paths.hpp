@@ -33,6 +33,7 @@ extern const FastPath bobbin_fast_FlsSetValue;
 extern const FastPath bobbin_fast_GetLastError;
 extern const FastPath bobbin_fast_SetLastError;
 extern const FastPath bobbin_fast_GetCurrentThreadId;
+extern const FastPath bobbin_fast_SwitchToFiber;
 }
 
 }  // namespace bobbin::arch

@@ -125,11 +125,70 @@ static void blocks(void) {
   CHECK(WaitForSingleObject(thread, INFINITE) == WAIT_OBJECT_0);
 }
 
+// What is wrong is said on stderr and not done; under Wine it would crash.
+static void* deleted;
+static void WINAPI come_back(void* to) {
+  for (;;) SwitchToFiber(to);
+}
+static void WINAPI delete_its_creator(void* to) {
+  if (!running_under_wine()) DeleteFiber(deleted);
+  SwitchToFiber(to);
+}
+static DWORD WINAPI switch_to_a_running_one(void* running) {
+  void* own = ConvertThreadToFiberEx(NULL, FIBER_FLAG_FLOAT_SWITCH);
+  CHECK(own != NULL && GetCurrentFiber() == own);
+  SwitchToFiber(own);
+  if (!running_under_wine()) {
+    SwitchToFiber(running);
+    CHECK(GetCurrentFiber() == own);
+    DeleteFiber(running);
+  }
+  CHECK(ConvertFiberToThread());
+  return 0;
+}
+
+static void fibers(void) {
+  void* never_run = CreateFiberEx(0, 0x10000, 0, come_back, NULL);
+  CHECK(never_run != NULL);
+  if (!running_under_wine()) {
+    SwitchToFiber(never_run);  // a plain thread has nowhere to be switched from
+    CHECK(!IsThreadAFiber());
+  }
+  DeleteFiber(never_run);
+  void* own = ConvertThreadToFiber(&never_run);
+  CHECK(own != NULL && IsThreadAFiber() && GetFiberData() == &never_run);
+  CHECK(ConvertThreadToFiber(NULL) == NULL && GetLastError() == ERROR_ALREADY_FIBER);
+  void* fiber = CreateFiber(0, come_back, own);
+  CHECK(fiber != NULL);
+  for (int i = 0; i < 1000; ++i) SwitchToFiber(fiber);
+  CHECK(GetCurrentFiber() == own);
+  DeleteFiber(fiber);
+  if (!running_under_wine()) {
+    SwitchToFiber(fiber);
+    SwitchToFiber(&own);
+    DeleteFiber(fiber);
+    CHECK(GetCurrentFiber() == own);
+  }
+  deleted = fiber;
+  fiber = CreateFiber(0x100000, delete_its_creator, own);
+  if (deleted != fiber) SwitchToFiber(fiber);
+  DeleteFiber(fiber);
+  HANDLE thread = CreateThread(NULL, 0, switch_to_a_running_one, own, 0, NULL);
+  CHECK(WaitForSingleObject(thread, INFINITE) == WAIT_OBJECT_0);
+  CHECK(ConvertFiberToThread() && !IsThreadAFiber());
+  void* many[100];
+  for (int turn = 0; turn < 3; ++turn) {
+    for (int i = 0; i < 100; ++i) CHECK((many[i] = CreateFiber(0, come_back, NULL)) != NULL);
+    for (int i = 0; i < 100; ++i) DeleteFiber(many[i]);
+  }
+}
+
 int main(void) {
   basics();
   invalid();
   threads();
   ntdll_twins();
   blocks();
+  fibers();
   return DONE();
 }
