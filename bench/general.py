@@ -9,7 +9,7 @@ LIBRARIES = 100
 
 class General(Suite):
     programs = {"start": [""], "access": [""], "slots": [""], "alloc": [""], "threads": ["0", "1", "10", "100"],
-                "load": [""], "calls": [""], "heap": [""]}
+                "load": [""], "calls": [""], "heap": [""], "fls": [""], "fibers": [""]}
 
     measured = {
         "start": ("process, start to exit", ("native", 0, 1.5)),
@@ -29,6 +29,13 @@ class General(Suite):
         "load": ("load + unload of a TLS DLL", ("native", 0, 3)),
         "call.into_guest": ("call, host to guest (native: pointer)", None),
         "call.into_host": ("call, guest to host (native: pointer)", None),
+        "get.fls": ("FlsGetValue", ("wine", 0, 0.45)),
+        "set.fls": ("FlsSetValue", ("wine", 0, 0.45)),
+        "fls.1": ("FlsAlloc + FlsFree, 1 thread", None),
+        "fls.1000": ("FlsAlloc + FlsFree, 1000 threads", ("wine", 0, 1)),
+        "fls.overhead": ("FLS callback at thread exit, beyond its call", ("absolute", 0, 5)),
+        "round_trip": ("two SwitchToFiber (native: bare switch)", ("native", 0, 1.35)),
+        "life": ("CreateFiber + DeleteFiber (native: mmap + munmap)", ("native", 0, 1)),
         "heap.16": ("HeapAlloc + HeapFree, 16 bytes (native: malloc)", ("wine", 0, 1)),
         "heap.own": ("the same in a heap of one's own", ("wine", 0, 1)),
         "heap.1000": ("HeapAlloc + HeapFree, 1000 bytes", ("wine", 0, 1)),
@@ -44,7 +51,7 @@ class General(Suite):
             shutil.copyfile(WORK / "bench_tls_000.dll", WORK / f"bench_tls_{i:03}.dll")
         link_guest("callee.dll", "/dll", compile_guest("callee"))
         link_guest("access.exe", compile_guest("access"), WORK / "library.lib")
-        for name in ("start", "slots", "alloc", "threads", "load", "heap"):
+        for name in ("start", "slots", "alloc", "threads", "load", "heap", "fls", "fibers"):
             link_guest(f"{name}.exe", compile_guest(name))
         compile_native("library", "bench_tls_000.so", "-fPIC", "-shared")
         for i in range(1, LIBRARIES):
@@ -53,7 +60,15 @@ class General(Suite):
         for name in ("start", "slots", "alloc", "threads", "load", "calls", "spawn", "heap"):
             compile_native(name, name, "-pthread", "-ldl")
 
+    def derive(self, samples):
+        for name, mode, system in list(samples):
+            if name == "callback":
+                pairs = zip(samples[name, mode, system], samples["direct", mode, system])
+                samples["fls.overhead", mode, system] = [passed - direct for passed, direct in pairs]
+
     def command(self, program, argument, system, options):
+        if program == "fls" and system == "native":
+            return None
         if program == "calls" and system != "native":
             return [ROOT / "build" / "bin" / "calls_bench"] if system == "bobbin" else None
         executable = {"bobbin": [BOBBIN, "run", WORK / f"{program}.exe"], "wine": [WINE, f"{program}.exe"],
