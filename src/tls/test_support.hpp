@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstring>
@@ -144,7 +145,7 @@ class EngineFixture : public testing::Test {
 
   /// Whether a thread's block is exactly `image`'s template.
   static bool shows(ThreadRecord* record, const Image& image) {
-    return std::memcmp(block(record, image), image.bytes.data(), image.bytes.size()) == 0;
+    return std::equal(image.bytes.begin(), image.bytes.end(), block(record, image));
   }
 
   TestHeap heap_;

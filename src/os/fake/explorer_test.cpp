@@ -132,8 +132,10 @@ TEST(ExplorerTest, FindsAReaderThatComesBackWhileAWriterWaits) {
 }
 
 TEST(ExplorerTest, FindsWhatIsNotGivenBack) {
-  const auto forgetful = [] { return Scenario{.threads = {[] { (void)allocate(16); }}}; };
+  void* kept = nullptr;
+  const auto forgetful = [&] { return Scenario{.threads = {[&] { kept = allocate(16); }}}; };
   EXPECT_EQ(explore(forgetful, {}).failure, "not all was given back to the host");
+  deallocate(kept);
 }
 
 TEST(ExplorerDeathTest, ACrashNamesItsSchedule) {
