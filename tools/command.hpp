@@ -17,6 +17,7 @@ struct Settings {
   std::vector<std::string> environment, drives, trace;
   std::string generation = "win11";
   std::string tls_growth;  ///< empty: the library's choice
+  std::string on_deadlock = "exit";
   std::string returns = "int";
   bool clear_environment = false;
   bool json = false;

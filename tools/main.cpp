@@ -63,6 +63,10 @@ void add_runtime_options(CLI::App& command, Settings& settings) {
       ->delimiter(',')
       ->allow_extra_args(false);
   command
+      .add_option("--on-deadlock", settings.on_deadlock,
+                  "When threads wait for each other: exit (with 3, after saying so) or hang, as on Windows")
+      ->check(CLI::IsMember({"exit", "hang"}));
+  command
       .add_option("--cache", settings.options.cache_folder,
                   "Folder for page-aligned copies of images, - for none")
       ->type_name("FOLDER");

@@ -14,6 +14,7 @@ std::optional<std::string> Settings::finish() {
       {"exit", kTraceExit},     {"native", kTraceNative}, {"sync", kTraceSync}};
   options.generation = kGenerations.at(generation);
   if (!tls_growth.empty()) options.tls_growth = tls_growth == "swap" ? TlsGrowth::swap : TlsGrowth::in_place;
+  options.deadlock_ends_guest = on_deadlock == "exit";
   options.inherit_environment = !clear_environment;
   for (const std::string& word : environment) {
     const std::size_t equals = word.find('=', 1);  // names may begin with one, as Windows' =C: does

@@ -305,6 +305,24 @@ enum TraceCategory : std::uint32_t {
   kTraceSync = 32
 };
 
+/// Threads of the guest that wait for each other in a circle, so that none of them can ever go on.
+///
+/// What has an owner is followed: critical sections (the loader lock is one), SRW locks held exclusively,
+/// mutexes, and threads that are waited for. A wait for an event or a semaphore counts only if all other
+/// threads are stuck as well and no new one can start. Nothing is said of waits with a deadline, of alertable
+/// ones, and of what has no known owner: so what is said is certain.
+struct Deadlock {
+  struct Member {
+    std::uint32_t thread = 0;        ///< GetCurrentThreadId() of it
+    std::vector<std::string> holds;  ///< "the loader lock", "critical section foo.dll!g_lock"
+    std::string waits_for;           ///< "thread 8 to end"
+    std::string where;               ///< "foo.dll!DllMain+0x2a"
+  };
+  std::vector<Member> members;  ///< each waits for what the next one holds, or is; the last for the first
+  std::string rule;             ///< which rule was broken
+  std::string text;             ///< all of this as a picture, for people
+};
+
 struct Options {
   /// The program that run() runs, a host path; empty in a library, where the host stands for it.
   std::string program = {};
@@ -329,6 +347,11 @@ struct Options {
   /// Whether ExitProcess ends this process, as it does in the command. In a library it ends the guest only:
   /// calls into it return an Error of kind guest_ended whose status is the exit code.
   bool exit_ends_host = false;
+  /// Called when threads of the guest have come to wait for each other in a circle (the picture has gone to
+  /// stderr by then), on one that waits: it must not call into the guest.
+  std::function<void(const Deadlock&)> on_deadlock = {};
+  /// Whether such a guest is ended, with exit code 3. Otherwise it hangs, as on Windows.
+  bool deadlock_ends_guest = false;
   /// Set of TraceCategory; lines go to `trace_sink`, or to stderr if there is none.
   std::uint32_t trace = 0;
   void (*trace_sink)(std::string_view line) = nullptr;

@@ -1,5 +1,6 @@
 // How a module comes in. See loader.hpp for the steps; each function below is one of them.
 #include <algorithm>
+#include <mutex>
 #include <new>
 
 #include <fmt/format.h>
@@ -166,7 +167,10 @@ Result<void> Loader::prepare(Transaction& load) {
     }
     if (auto done = image.mapped.protect(); !done) return fail(std::move(done).error().in(module.name));
   }
-  modules_.reserve(modules_.size() + load.fresh.size());
+  {
+    const std::scoped_lock changing(modules_mutex_);
+    modules_.reserve(modules_.size() + load.fresh.size());
+  }
   initialised_.reserve(modules_.size() + load.fresh.size());  // attach() may come after loads that it caused
   return {};
 }
@@ -186,6 +190,7 @@ void Loader::publish(Transaction& load) noexcept {
     module->arriving = true;
     if (module->resolved()) module->attach = Attach::waiting;
     link(ldr_, module->entry);
+    const std::scoped_lock changing(modules_mutex_);
     modules_.push_back(std::move(module));
   }
   load.fresh.clear();
@@ -321,13 +326,17 @@ Result<Module*> Loader::load_program(const std::string& path) try {
   // The host gives its place as the program to the real one: first in the lists, at PEB.ImageBaseAddress.
   if (program_ != nullptr && program_->native) {
     unlink(program_->entry);
+    const std::scoped_lock changing(modules_mutex_);
     std::erase_if(modules_, [this](const auto& module) { return module.get() == program_; });
   }
   program_ = program;
   peb_.ImageBaseAddress = program->base();
   publish(load);
   move_to_front(ldr_, program->entry);
-  std::ranges::rotate(modules_, std::ranges::find(modules_, program, &std::unique_ptr<Module>::get));
+  {
+    const std::scoped_lock changing(modules_mutex_);
+    std::ranges::rotate(modules_, std::ranges::find(modules_, program, &std::unique_ptr<Module>::get));
+  }
   for (const auto& module : modules_) {
     if (module->static_load) module->pin();
   }

@@ -1,6 +1,8 @@
 // Beginnings: the native DLLs, the host as program, and the lock.
 #include "loader/loader.hpp"
 
+#include <mutex>
+
 #include "abi/status.hpp"
 #include "loader/data_file.hpp"
 #include "loader/guard.hpp"
@@ -45,7 +47,7 @@ Result<void> Loader::start(const std::string& host_path) {
   link(ldr_, program->entry);
   peb_.ImageBaseAddress = program->entry.DllBase;
   program_ = program.get();
-  modules_.push_back(std::move(program));
+  modules_.push_back(std::move(program));  // nobody else is there yet
   for (const NativeDll& dll : options_.natives) {
     if (auto added = add_native(dll.name, dll.dlls); !added) return propagate(added);
   }
@@ -89,6 +91,7 @@ Result<void> Loader::add_native(std::string_view name, std::uint16_t dlls) {
   set_names(*module, u"C:\\Windows\\System32\\" + nls::to_utf16(name));
   link(ldr_, module->entry);
   link_initialised(ldr_, module->entry);
+  const std::scoped_lock changing(modules_mutex_);
   modules_.push_back(std::move(module));
   ++generation_of_lists_;
   return {};

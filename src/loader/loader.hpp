@@ -111,9 +111,6 @@ class Loader final : public thread::LifeObserver {
   [[nodiscard]] Found find_by_base(const void* base);
   [[nodiscard]] Found find_by_address(const void* address);
   [[nodiscard]] std::size_t module_count();
-  /// An address as a person reads it: "foo.dll+0x1234", or the number alone if it is in no module, or if
-  /// another thread has the loader lock: reports must not wait.
-  [[nodiscard]] std::string describe_address(const void* address);
 
   /// GetProcAddress. Errors name module and function.
   [[nodiscard]] Result<void*> procedure(const Found& module, std::string_view name);
@@ -123,6 +120,13 @@ class Loader final : public thread::LifeObserver {
   /// becomes what the slot is for, as far as that was found out before something failed.
   [[nodiscard]] Result<void*> resolve_delay_import(const Found& found, Rva descriptor, std::uint64_t* slot,
                                                    DelayImport& wanted);
+
+  /// "foo.dll!function+0x12" for an address, as near as exports and COFF symbols tell; "0x..." for one in no
+  /// module. Needs no loader lock, which is why it can be asked of a guest that hangs.
+  [[nodiscard]] std::string describe_address(const void* address) const;
+  /// "DllMain of foo.dll (PROCESS_ATTACH)": whom the lock's owner is just telling; empty if nobody. To be
+  /// asked by the owner, or by whoever knows that it stands still.
+  [[nodiscard]] std::string describe_notice() const;
 
   /// DisableThreadLibraryCalls. False where Windows of this generation answers FALSE.
   [[nodiscard]] bool disable_thread_calls(const Found& module);
@@ -197,12 +201,14 @@ class Loader final : public thread::LifeObserver {
   // notify.cpp
   /// TLS callbacks, then the entry point. FALSE from PROCESS_ATTACH is `refused`.
   enum class Answer : std::uint8_t { accepted, refused, guest_ended };
+  template <class Body>
+  bool inside_notice(Body& body);
   Answer notify(Module& module, Reason reason, void* reserved);
   /// The program's TLS callbacks. False if the guest ended meanwhile.
   bool notify_program(Reason reason);
   void notify_threads(Reason reason);
-  static void tell_callbacks(const Module& module, Reason reason);
-  static abi::BOOL tell(const Module& module, Reason reason, void* reserved);
+  void tell_callbacks(const Module& module, Reason reason);
+  abi::BOOL tell(const Module& module, Reason reason, void* reserved);
   void tell_of_thread(Reason reason);
   void detach(Module& module, void* reserved);
   enum class Change : std::uint32_t { came = 1, goes = 2 };
@@ -220,11 +226,19 @@ class Loader final : public thread::LifeObserver {
   abi::RTL_CRITICAL_SECTION& lock_;
   abi::PEB_LDR_DATA ldr_{};
   NativeTable natives_;
+  /// Inner to all other locks. Whoever changes modules_ has it as well as the loader lock.
+  mutable os::Mutex modules_mutex_;
   std::vector<std::unique_ptr<Module>> modules_;  ///< in load order
   struct DataFile;
   std::vector<std::unique_ptr<DataFile>> data_files_;
   std::vector<Module*> initialised_;  ///< in the order of their PROCESS_ATTACH
   Module* program_ = nullptr;
+  /// What is on top of the stack of the loader lock's owner.
+  struct Notice {
+    const Module* module = nullptr;
+    Reason reason = {};
+    bool by_callback = false;  ///< a TLS callback, not DllMain
+  } notice_;
   struct Watcher {
     void* callback;
     void* context;

@@ -76,17 +76,6 @@ Loader::Found Loader::find_by_address(const void* address) {
           }};
 }
 
-std::string Loader::describe_address(const void* address) {
-  std::string text = fmt::format("{}", address);
-  if (!sync::try_enter(lock_, thread::current_waiter())) return text;
-  if (const Found module = find_by_address(address)) {
-    const auto offset = static_cast<const std::byte*>(address) - module->base();
-    text = fmt::format("{}+{:#x}", module->name, offset);
-  }
-  sync::leave(lock_);
-  return text;
-}
-
 std::size_t Loader::module_count() {
   const Guard guard(*this);
   return guard.held() ? modules_.size() : 0;

@@ -21,6 +21,7 @@ void* argument(Reason reason) { return reinterpret_cast<void*>(static_cast<std::
 /// and may leave at any call, so nothing is owned here.
 void Loader::tell_callbacks(const Module& module, Reason reason) {
   if (!module.tls || !module.tls->index || !module.tls->directory.callbacks) return;
+  notice_ = {.module = &module, .reason = reason, .by_callback = true};
   using Callback = void(BOBBIN_MS_ABI*)(void*, void*, void*);
   // The array is read anew at each step: a callback may extend it (specification 3.7).
   auto* next = reinterpret_cast<const Callback*>(module.base() + module.tls->directory.callbacks.value);
@@ -35,21 +36,32 @@ abi::BOOL Loader::tell(const Module& module, Reason reason, void* reserved) {
   }
   tell_callbacks(module, reason);
   if (module.entry.EntryPoint == nullptr) return 1;
+  notice_ = {.module = &module, .reason = reason};
   using EntryPoint = abi::BOOL(BOBBIN_MS_ABI*)(void*, void*, void*);
   return reinterpret_cast<EntryPoint>(module.entry.EntryPoint)(module.base(), argument(reason), reserved);
+}
+
+/// Runs `body`, which tells modules of something; afterwards the notice is what it was before, for one can
+/// come out of another.
+template <class Body>
+bool Loader::inside_notice(Body& body) {
+  const Notice before = notice_;
+  const bool finished = thread::inside_gate(thread::current_place(), body);
+  notice_ = before;
+  return finished;
 }
 
 Loader::Answer Loader::notify(Module& module, Reason reason, void* reserved) {
   if (reason == Reason::process_attach) module.entry.Flags |= abi::LDRP_PROCESS_ATTACH_CALLED;
   abi::BOOL result = 0;
   auto body = [&] { result = tell(module, reason, reserved); };
-  if (!thread::inside_gate(thread::current_place(), body)) return Answer::guest_ended;
+  if (!inside_notice(body)) return Answer::guest_ended;
   return reason == Reason::process_attach && result == 0 ? Answer::refused : Answer::accepted;
 }
 
 bool Loader::notify_program(Reason reason) {
   auto body = [&] { tell_callbacks(*program_, reason); };
-  return program_ == nullptr || thread::inside_gate(thread::current_place(), body);
+  return program_ == nullptr || inside_notice(body);
 }
 
 void Loader::tell_of_thread(Reason reason) {
@@ -80,7 +92,7 @@ void Loader::notify_threads(Reason reason) {
   auto body = [&] {
     tell_of_thread(reason);
   };  // one gate for all: opening one costs more than most callbacks
-  (void)thread::inside_gate(thread::current_place(), body);
+  (void)inside_notice(body);
 }
 
 Result<void> Loader::born(thread::Thread& thread) {

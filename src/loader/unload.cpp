@@ -4,6 +4,7 @@
 // what modules were bound to. So there are no counts to keep for dependencies, and circles of DLLs that
 // import each other go as soon as nobody else needs them.
 #include <algorithm>
+#include <mutex>
 #include <new>
 
 #include <fmt/format.h>
@@ -74,6 +75,7 @@ void Loader::unpublish(Module& module) noexcept {
   if (module.tls && module.tls->index) engine_.release_module(*module.tls->index);
   std::erase(initialised_, &module);
   ++generation_of_lists_;
+  const std::scoped_lock changing(modules_mutex_);
   std::erase_if(modules_, [&](const auto& one) { return one.get() == &module; });
 }
 

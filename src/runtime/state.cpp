@@ -225,9 +225,16 @@ Result<void> State::build() {
       win32::Services{handles, space, heaps, *files, *process, *threads, *loader, *engine});
   win32::install(services.get());
 
-  if (auto started = threads->attach_current(); !started) return propagate(started);
+  auto first = threads->attach_current();
+  if (!first) return propagate(first);
+  (*first)->notified = true;  // there was nobody to tell; of its end there may be
   if (auto started = loader->start(program); !started) return started;
   threads->set_observer(loader.get());
+  sync::watch_for_deadlocks(
+      [](const sync::Deadlock& deadlock) {
+        if (State* state = running(); state != nullptr) state->report(deadlock);
+      },
+      &loader_lock);
   return {};
 }
 
@@ -265,6 +272,7 @@ void State::shut_down() noexcept {
   ended = true;  // from now on nobody attaches
   // All that a thread may be using stays until it has gone.
   if (threads) threads->await_others();
+  sync::watch_for_deadlocks(nullptr, nullptr);
   if (services) services->thread_pool.reset();
   if (threads) threads->detach_current();
   kept.clear();

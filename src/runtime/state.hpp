@@ -16,6 +16,7 @@
 #include "memory/heaps.hpp"
 #include "process/process.hpp"
 #include "runtime/callbacks.hpp"
+#include "sync/deadlock.hpp"
 #include "sync/handle_table.hpp"
 #include "thread/thread.hpp"
 #include "tls/engine.hpp"
@@ -86,6 +87,7 @@ struct State {
   State() = default;
   [[nodiscard]] Result<void> build();
   void fill_peb();
+  void report(const sync::Deadlock& deadlock);  // deadlock.cpp
   void on_exit(std::uint32_t code);
 
   bool shut_ = false;

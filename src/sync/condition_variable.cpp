@@ -36,7 +36,7 @@ ParkOutcome sleep_condition(RTL_CONDITION_VARIABLE& variable, abi::RTL_CRITICAL_
 ParkOutcome sleep_condition(RTL_CONDITION_VARIABLE& variable, abi::RTL_SRWLOCK& lock, bool shared,
                             os::Deadline deadline, Waiter& self) noexcept {
   return sleep(
-      variable, deadline, self, [&] { shared ? release_shared(lock) : release_exclusive(lock); },
+      variable, deadline, self, [&] { shared ? release_shared(lock) : release_exclusive(lock, self); },
       [&] { return shared ? acquire_shared(lock, self) : acquire_exclusive(lock, self); });
 }
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 
+#include "sync/deadlock.hpp"
 #include "sync/parking.hpp"
 
 namespace bobbin::sync {
@@ -52,6 +53,8 @@ void gave_up(const void* address) {
   section::state(cs).fetch_sub(kOneSleeper, std::memory_order_relaxed);
 }
 
+constexpr LockKind kSection{Awaited::Kind::section, &owner_of_section};
+
 void become_owner(RTL_CRITICAL_SECTION& cs, abi::HANDLE self) {
   section::owner(cs).store(self, std::memory_order_relaxed);
   cs.RecursionCount = 1;
@@ -76,11 +79,17 @@ void destroy(RTL_CRITICAL_SECTION& cs) noexcept {
   cs.DebugInfo = nullptr;
 }
 
+std::uint32_t owner_of_section(const void* cs) noexcept {
+  RTL_CRITICAL_SECTION copy{};
+  if (os::copy_from_doubtful(&copy, cs, sizeof copy) != sizeof copy) return 0;
+  return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(copy.OwningThread));
+}
+
 bool enter_slowly(RTL_CRITICAL_SECTION& cs, Waiter& self) noexcept {
   const abi::HANDLE me = section_owner(self.thread_id);
   if (spin(cs, me)) return true;
   for (bool was_woken = false;; was_woken = true) {
-    Parked parked(&cs, self, 0, gave_up);
+    Parked parked(&cs, self, 0, gave_up, &kSection);
     {
       ParkingLot lot(&cs);
       if (take_or_count(cs, was_woken)) break;

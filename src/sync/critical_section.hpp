@@ -71,6 +71,9 @@ void destroy(abi::RTL_CRITICAL_SECTION& cs) noexcept;
 /// section has not been entered.
 [[nodiscard]] bool enter_slowly(abi::RTL_CRITICAL_SECTION& cs, Waiter& self) noexcept;
 
+/// The id of the thread that is in it, or 0. Asks only, of memory that may be gone.
+[[nodiscard]] std::uint32_t owner_of_section(const void* cs) noexcept;
+
 /// Wakes who sleeps, having let go. The last step of leaving.
 void leave_slowly(abi::RTL_CRITICAL_SECTION& cs) noexcept;
 

@@ -19,6 +19,8 @@
 #include <new>
 
 #include "abi/status.hpp"
+#include "sync/deadlock.hpp"
+#include "sync/wait.hpp"
 
 namespace bobbin::sync {
 namespace {
@@ -66,53 +68,29 @@ void DispatcherLock::wake(Waiter& waiter, std::uint32_t why) noexcept {
   }
 }
 
-bool Waiter::sleep(os::Deadline until) noexcept {
-  std::uint32_t seen = 0;
-  while ((seen = wake.load(std::memory_order_acquire)) == 0) {
+namespace {
+
+constexpr std::uint64_t kLongWait =
+    10'000'000;  ///< nanoseconds; after them it pays to ask whether it can end
+
+/// False if `until` came first.
+bool sleep_on(const std::atomic<std::uint32_t>& wake, os::Deadline until) {
+  while (wake.load(std::memory_order_acquire) == 0) {
     if (os::futex_wait(wake, 0, until) == os::WaitResult::timed_out) return false;
   }
-  return (seen & kDone) != 0;
+  return true;
+}
+
+}  // namespace
+
+bool Waiter::sleep(os::Deadline until) noexcept {
+  if (!until && watching_for_deadlocks() && !sleep_on(wake, os::monotonic_now() + kLongWait)) {
+    look_for_deadlock(*this);
+  }
+  return sleep_on(wake, until) && (wake.load(std::memory_order_acquire) & kDone) != 0;
 }
 
 // ---- waits -----------------------------------------------------------------------------------------------
-
-struct Waitable::WaitBlock {
-  Wait* wait;
-  Waitable* object;
-  WaitBlock* next;  ///< guarded by the dispatcher lock, as is previous
-  WaitBlock* previous;
-};
-
-/// One wait of one thread, on its stack. All fields are guarded by the dispatcher lock until kDone is seen.
-struct Wait {
-  using Block = Waitable::WaitBlock;
-
-  Waiter& self;
-  const std::span<Waitable* const> objects;
-  const bool all;
-  const os::Deadline deadline;
-  WaitOutcome outcome{};
-  Block* blocks = nullptr;            ///< one for each object; nullptr while the thread is in no queue
-  os::Deadline until = std::nullopt;  ///< when to look again without being woken
-
-  /// Consumes and sets `outcome` if the objects' states allow it.
-  bool try_satisfy();
-  void enqueue(Block* storage);
-  /// Whether the wait has ended; if not, the thread may sleep.
-  bool over(DispatcherLock& lock);
-  /// Completes the waits in `object`'s queue that its state allows.
-  static void serve_queue(Waitable& object, DispatcherLock& lock);
-  /// Makes the threads in `object`'s queue look again when to wake up by themselves.
-  static void rouse_queue(Waitable& object, DispatcherLock& lock);
-
- private:
-  bool try_satisfy_any();
-  bool try_satisfy_all();
-  void dequeue();
-  /// Gives timers that have come due to whom they belong, which may be us.
-  void poll_timers(DispatcherLock& lock);
-  [[nodiscard]] os::Deadline next_due() const;
-};
 
 bool Wait::try_satisfy_any() {
   for (std::uint32_t i = 0; i < objects.size(); ++i) {
@@ -147,6 +125,7 @@ void Wait::enqueue(Block* storage) {
   }
   blocks = storage;
   self.waiting = this;
+  self.waits.fetch_add(1);
 }
 
 void Wait::dequeue() {
@@ -157,6 +136,7 @@ void Wait::dequeue() {
   }
   blocks = nullptr;
   self.waiting = nullptr;
+  self.waits.fetch_add(1);
 }
 
 void Wait::serve_queue(Waitable& object, DispatcherLock& lock) {
@@ -209,10 +189,11 @@ bool Wait::over(DispatcherLock& lock) {
   return false;
 }
 
-WaitOutcome wait(std::span<Waitable* const> objects, bool all, os::Deadline deadline, Waiter& self) {
+WaitOutcome wait(std::span<Waitable* const> objects, bool all, os::Deadline deadline, Waiter& self,
+                 bool alertable) {
   // Raw storage: a wait on one object must not pay for 64 blocks.
   alignas(Wait::Block) std::byte storage[kMaximumWaitObjects * sizeof(Wait::Block)];
-  Wait wait{.self = self, .objects = objects, .all = all, .deadline = deadline};
+  Wait wait{.self = self, .objects = objects, .all = all, .deadline = deadline, .alertable = alertable};
   {
     DispatcherLock lock;
     if (wait.try_satisfy()) return wait.outcome;

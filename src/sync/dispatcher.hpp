@@ -21,14 +21,15 @@ struct WaitOutcome {
 /// Waits for any or all of `objects` (0 to 64; with none it sleeps), consuming what satisfied it. Duplicates
 /// in a wait for all are the caller's fault to refuse. The caller keeps the objects alive. A deadline in the
 /// past polls. `interrupted` means that Waiter::interrupted was set: the caller returns to its native's end,
-/// where the stop request is served.
+/// where the stop request is served. Of an `alertable` wait nobody says that it cannot end (deadlock.hpp).
 [[nodiscard]] WaitOutcome wait(std::span<Waitable* const> objects, bool all, os::Deadline deadline,
-                               Waiter& self);
+                               Waiter& self, bool alertable = false);
 
 /// The same for one object.
-[[nodiscard]] inline WaitOutcome wait(Waitable& object, os::Deadline deadline, Waiter& self) {
+[[nodiscard]] inline WaitOutcome wait(Waitable& object, os::Deadline deadline, Waiter& self,
+                                      bool alertable = false) {
   Waitable* const one = &object;
-  return wait({&one, 1}, false, deadline, self);
+  return wait({&one, 1}, false, deadline, self, alertable);
 }
 
 /// Ends `waiter`'s wait, now or when it next has to sleep. Takes no lock: safe in any state of other threads.
@@ -113,6 +114,7 @@ class Mutex final : public Waitable {
   bool consume(Waiter& who) override;
   Waiter* owner() const override { return owner_; }
   ~Mutex() override;
+  friend struct WaitGraph;
   void link(Waiter& owner) noexcept;
   void unlink() noexcept;
   Waiter* owner_ = nullptr;  ///< guarded by the dispatcher lock, as are the rest

@@ -153,20 +153,25 @@ TEST(CriticalSection, StoppedThreadsLoseNoWake) {
 
 TEST(SrwLock, HasTheWordsOfWindows) {
   abi::RTL_SRWLOCK lock{};
-  EXPECT_TRUE(try_acquire_exclusive(lock));
-  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(lock.Ptr), 1u);
-  EXPECT_FALSE(try_acquire_exclusive(lock));
+  Waiter self;
+  self.thread_id = 4;
+  EXPECT_TRUE(try_acquire_exclusive(lock, 4));
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(lock.Ptr), 0x400000001u);  // who, and what Windows has
+  EXPECT_FALSE(try_acquire_exclusive(lock, 4));
   EXPECT_FALSE(try_acquire_shared(lock));
-  release_exclusive(lock);
+  release_exclusive(lock, self);
+  EXPECT_EQ(lock.Ptr, nullptr);
+  lock.Ptr = reinterpret_cast<void*>(std::uintptr_t{1});  // taken by another, or by the guest's own hand
+  release_exclusive(lock, self);
   EXPECT_TRUE(try_acquire_shared(lock));
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(lock.Ptr), 0x11u);
   EXPECT_TRUE(try_acquire_shared(lock));
-  EXPECT_FALSE(try_acquire_exclusive(lock));
+  EXPECT_FALSE(try_acquire_exclusive(lock, 4));
   release_shared(lock);
   release_shared(lock);
   EXPECT_EQ(lock.Ptr, nullptr);
   release_shared(lock);
-  release_exclusive(lock);
+  release_exclusive(lock, self);
   EXPECT_EQ(lock.Ptr, nullptr);
 }
 
@@ -177,7 +182,7 @@ TEST(SrwLock, HoldsNewReadersBackForAWriter) {
   EXPECT_TRUE(try_acquire_shared(lock));
   std::thread writing([&] {
     EXPECT_TRUE(acquire_exclusive(lock, writer));
-    release_exclusive(lock);
+    release_exclusive(lock, writer);
   });
   await_parked(writer, &lock);
   EXPECT_FALSE(try_acquire_shared(lock));
@@ -195,12 +200,12 @@ TEST(SrwLock, HoldsNewReadersBackForAWriter) {
 TEST(SrwLock, SurvivesAStoppedSleeper) {
   abi::RTL_SRWLOCK lock{};
   Waiter stopped;
-  EXPECT_TRUE(try_acquire_exclusive(lock));
+  EXPECT_TRUE(try_acquire_exclusive(lock, 4));
   std::thread waiting([&] { EXPECT_FALSE(acquire_shared(lock, stopped)); });
   await_parked(stopped, &lock);
   interrupt(stopped);
   waiting.join();
-  release_exclusive(lock);
+  release_exclusive_slowly(lock);
   EXPECT_EQ(lock.Ptr, nullptr);
 }
 
@@ -212,7 +217,7 @@ TEST(SrwLock, ExcludesUnderStress) {
       if (i % 4 == 0) {
         ASSERT_TRUE(acquire_exclusive(lock, self));
         ++counter;
-        release_exclusive(lock);
+        release_exclusive(lock, self);
       } else {
         ASSERT_TRUE(acquire_shared(lock, self));
         const int seen = counter;
@@ -240,7 +245,7 @@ TEST(ConditionVariable, TimesOutHoldingTheLockAgain) {
   leave(cs);
   EXPECT_TRUE(acquire_shared(lock, self));
   EXPECT_EQ(sleep_condition(variable, lock, true, 0, self), ParkOutcome::timed_out);
-  EXPECT_FALSE(try_acquire_exclusive(lock));
+  EXPECT_FALSE(try_acquire_exclusive(lock, 4));
   release_shared(lock);
   wake_one(variable);
   EXPECT_EQ(variable.Ptr, nullptr);
@@ -283,7 +288,7 @@ TEST(ConditionVariable, WakesOneForEachItem) {
         --items;
         ++taken;
       }
-      release_exclusive(lock);
+      release_exclusive(lock, self);
       if (producer) wake_one(variable);
     }
   });

@@ -133,6 +133,13 @@ Result<void> HandleTable::protect_from_close(Handle handle, bool protect) {
   return {};
 }
 
+Handle HandleTable::handle_of(const void* object) const {
+  const std::scoped_lock lock(mutex_);
+  const auto at =
+      std::ranges::find_if(entries_, [&](const Entry& entry) { return entry.object.get() == object; });
+  return at != entries_.end() ? 4 * (static_cast<Handle>(at - entries_.begin()) + 1) : 0;
+}
+
 std::size_t HandleTable::size() const {
   const std::scoped_lock lock(mutex_);
   return entries_.size() - free_.size();

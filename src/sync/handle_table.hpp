@@ -46,6 +46,9 @@ class HandleTable {
   /// What a child would inherit. bad_alloc may be thrown.
   [[nodiscard]] std::vector<std::pair<Handle, Ref<Object>>> all_inheritable() const;
 
+  /// The lowest handle that names the object, or 0. Looks at all of them.
+  [[nodiscard]] Handle handle_of(const void* object) const;
+
   /// Whether close() refuses.
   [[nodiscard]] Result<bool> protected_from_close(Handle handle) const;
   [[nodiscard]] Result<void> protect_from_close(Handle handle, bool protect);

@@ -21,7 +21,9 @@ namespace bobbin::sync {
 class Mutex;
 class Names;
 class Waitable;
+struct LockKind;
 struct Wait;
+struct WaitGraph;
 
 enum class Kind : std::uint8_t {
   event,
@@ -133,8 +135,16 @@ struct Waiter {
   /// Waitable::owner() this is the graph of who waits for whom.
   Wait* waiting = nullptr;
   /// The guest's lock or word that the thread is parked at (parking.hpp), or nullptr; written under that
-  /// address' bucket lock.
+  /// address' bucket lock. And how its owner is told, or nullptr.
   std::atomic<const void*> parked_at{nullptr};
+  std::atomic<const LockKind*> parked_for{nullptr};
+  /// Counts beginnings and ends of waits of either kind: odd while in one.
+  std::atomic<std::uint32_t> waits{0};
+
+  // For deadlock.hpp; guarded by the dispatcher lock.
+  std::uint32_t reported = 0;  ///< the `waits` of the last wait that was part of a deadlock
+  Waiter* next_known = nullptr;
+  Waiter* previous_known = nullptr;
 
   /// Whether another thread has completed the wait. Sleeps until there is something to look at or `until`.
   [[nodiscard]] bool sleep(os::Deadline until) noexcept;
@@ -154,6 +164,7 @@ class Waitable : public Object {
  protected:
   friend class DispatcherLock;
   friend struct Wait;  ///< the wait machinery in dispatcher.cpp
+  friend struct WaitGraph;
   struct WaitBlock;
 
   /// Whether a wait by `who` would be satisfied now.

@@ -34,13 +34,17 @@ void ParkingBucket::insert(Parked& parked, bool front) noexcept {
   (parked.previous_ != nullptr ? parked.previous_->next_ : first) = &parked;
   (parked.next_ != nullptr ? parked.next_->previous_ : last) = &parked;
   parked.queued_ = true;
+  parked.self_.parked_for.store(parked.kind_, std::memory_order_relaxed);
   parked.self_.parked_at.store(parked.address_, std::memory_order_relaxed);
+  parked.self_.waits.fetch_add(1);  // in this order: whoever sees it odd sees what it is for
 }
 
 void ParkingBucket::remove(Parked& parked) noexcept {
   (parked.previous_ != nullptr ? parked.previous_->next_ : first) = parked.next_;
   (parked.next_ != nullptr ? parked.next_->previous_ : last) = parked.previous_;
   parked.queued_ = false;
+  parked.self_.waits.fetch_add(1);
+  parked.self_.parked_for.store(nullptr, std::memory_order_relaxed);
   parked.self_.parked_at.store(nullptr, std::memory_order_relaxed);
 }
 

@@ -18,6 +18,7 @@
 
 namespace bobbin::sync {
 
+struct LockKind;
 struct ParkingBucket;
 
 enum class ParkOutcome : std::uint8_t { woken, timed_out, interrupted };
@@ -26,9 +27,11 @@ enum class ParkOutcome : std::uint8_t { woken, timed_out, interrupted };
 class Parked {
  public:
   /// `tag` is the lock's own note about this thread. `gave_up`, if not null, is called under the bucket's
-  /// lock when the thread has left the queue without having been woken.
-  Parked(const void* address, Waiter& self, std::uint32_t tag = 0, void (*gave_up)(const void*) = nullptr)
-      : address_(address), self_(self), gave_up_(gave_up), tag_(tag) {}
+  /// lock when the thread has left the queue without having been woken. `kind` says who owns what it sleeps
+  /// for, if that can be told (deadlock.hpp).
+  Parked(const void* address, Waiter& self, std::uint32_t tag = 0, void (*gave_up)(const void*) = nullptr,
+         const LockKind* kind = nullptr)
+      : address_(address), self_(self), gave_up_(gave_up), kind_(kind), tag_(tag) {}
   Parked(const Parked&) = delete;
   Parked& operator=(const Parked&) = delete;
 
@@ -43,6 +46,7 @@ class Parked {
   const void* const address_;
   Waiter& self_;
   void (*const gave_up_)(const void*);
+  const LockKind* const kind_;
   const std::uint32_t tag_;
   bool queued_ = false;  ///< guarded by the bucket's lock, as are the links
   Parked* next_ = nullptr;

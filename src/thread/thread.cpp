@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "abi/status.hpp"
+#include "sync/deadlock.hpp"
 #include "thread/guest_call.hpp"
 #include "thread/stop.hpp"
 #include "trace/trace.hpp"
@@ -119,6 +120,7 @@ Result<Thread*> Threads::make_thread() {
       .Length = 0, .MaximumLength = sizeof teb.StaticUnicodeBuffer, .Buffer = teb.StaticUnicodeBuffer};
   const std::scoped_lock lock(mutex_);
   thread->waiter_.thread_id = next_id_ += 4;
+  sync::know(thread->waiter_);
   teb.UniqueProcess = reinterpret_cast<void*>(static_cast<std::uintptr_t>(os::process_id()));
   teb.UniqueThread = reinterpret_cast<void*>(static_cast<std::uintptr_t>(thread->id()));
   alive_.push_back(thread);
@@ -454,6 +456,7 @@ void Threads::retire(Thread& thread, std::uint32_t code, Carrier* carrier) noexc
   const Stack stack = take_last_stack(thread);
   engine_.detach_thread(*thread.record_);
   sync::Mutex::abandon_all(thread.waiter_);
+  sync::forget(thread.waiter_);
   tls::ThreadRecord* record = nullptr;
   bool last = false;
   {

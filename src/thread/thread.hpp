@@ -72,6 +72,8 @@ class Thread final : public sync::Waitable, public Place {
   [[nodiscard]] std::uint64_t cpu_time() const;
   /// The host's id (gettid), for signals; 0 before it runs and after it ended.
   [[nodiscard]] std::uint32_t host_id() const { return host_id_.load(); }
+  /// Whether it is in its end: the dying hook was entered.
+  [[nodiscard]] bool is_ending() const { return run_down_ == RunDown::detach; }
   /// Whether the born hook has run, so that the dying hook owes a THREAD_DETACH.
   bool notified = false;
   /// SetThreadPriority's value; kept for GetThreadPriority (the host's scheduler is not touched).
@@ -87,10 +89,11 @@ class Thread final : public sync::Waitable, public Place {
   }
   Thread() : Waitable(sync::Kind::thread) {}
   bool signalled(const sync::Waiter&) const override { return ended_; }
+  sync::Waiter* owner() const override { return ended_ ? nullptr : &waiter_; }
 
   Threads* owner_ = nullptr;
   std::atomic<tls::ThreadRecord*> record_{nullptr};  ///< nullptr once it has ended
-  sync::Waiter waiter_;
+  mutable sync::Waiter waiter_;
   Carriers::Seat seat_;                ///< no stack: an attached thread
   std::uint64_t cpu_time_before_ = 0;  ///< what its carrier had spent before, in units of 100 ns
   /// What guest code runs on and the thread owns: invalid for a fiber, which owns its stack, and for attached
@@ -227,6 +230,8 @@ class Threads {
   void await_others() noexcept;
   /// After this, create() fails and every gate of every thread is left.
   [[nodiscard]] bool stopping() const { return stopping_.load(); }
+  /// The exit code that threads then have.
+  [[nodiscard]] std::uint32_t stop_code() const { return stop_code_.load(); }
   /// Every gate of the calling thread is to be left with the guest ended.
   void leave_current();
 

@@ -99,8 +99,8 @@ DWORD wait_code(sync::WaitOutcome outcome) {
   return STATUS_THREAD_IS_TERMINATING;
 }
 
-DWORD wait_for(Waitable& object, os::Deadline deadline) {
-  return wait_code(sync::wait(object, deadline, thread::current_waiter()));
+DWORD wait_for(Waitable& object, os::Deadline deadline, bool alertable) {
+  return wait_code(sync::wait(object, deadline, thread::current_waiter(), alertable));
 }
 
 }  // namespace bobbin::win32

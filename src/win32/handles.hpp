@@ -56,6 +56,6 @@ inline const abi::HANDLE kCurrentThread = guest_handle(~sync::Handle{1});
 [[nodiscard]] abi::DWORD wait_code(sync::WaitOutcome outcome);
 
 /// Waits for one object as WaitForSingleObject does.
-[[nodiscard]] abi::DWORD wait_for(sync::Waitable& object, os::Deadline deadline);
+[[nodiscard]] abi::DWORD wait_for(sync::Waitable& object, os::Deadline deadline, bool alertable = false);
 
 }  // namespace bobbin::win32

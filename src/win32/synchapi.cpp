@@ -224,22 +224,23 @@ BOOL CancelWaitableTimer(HANDLE handle) {
 }
 
 // ---- waiting ---------------------------------------------------------------------------------------------
-// No asynchronous procedure call can be queued to a thread, so an alertable wait is a wait like any other.
+// No asynchronous procedure call can be queued to a thread, so an alertable wait is a wait like any other;
+// but whoever asks for one expects that it can be ended in more ways than are seen.
 
-DWORD WaitForSingleObject(HANDLE handle, DWORD milliseconds) {
+DWORD WaitForSingleObjectEx(HANDLE handle, DWORD milliseconds, BOOL alertable) {
   auto object = waitable_of(handle);
   if (!object) return failed(object.error()), WAIT_FAILED;
-  return wait_for(**object, deadline_of(milliseconds));
+  return wait_for(**object, deadline_of(milliseconds), alertable != FALSE);
 }
 
-DWORD WaitForSingleObjectEx(HANDLE handle, DWORD milliseconds, BOOL) {
-  return WaitForSingleObject(handle, milliseconds);
+DWORD WaitForSingleObject(HANDLE handle, DWORD milliseconds) {
+  return WaitForSingleObjectEx(handle, milliseconds, FALSE);
 }
 
-NTSTATUS NtWaitForSingleObject(HANDLE handle, BOOLEAN, const LARGE_INTEGER* timeout) {
+NTSTATUS NtWaitForSingleObject(HANDLE handle, BOOLEAN alertable, const LARGE_INTEGER* timeout) {
   auto object = waitable_of(handle);
   if (!object) return nt(object.error());
-  return static_cast<NTSTATUS>(wait_for(**object, deadline_of(timeout)));
+  return static_cast<NTSTATUS>(wait_for(**object, deadline_of(timeout), alertable != 0));
 }
 
 /// The objects of a wait on many, held while it lasts.
@@ -248,7 +249,8 @@ struct Many {
   std::array<Waitable*, sync::kMaximumWaitObjects> objects;
 };
 
-Result<DWORD> wait_for_many(DWORD count, const HANDLE* handles, bool all, os::Deadline deadline) {
+Result<DWORD> wait_for_many(DWORD count, const HANDLE* handles, bool all, os::Deadline deadline,
+                            bool alertable) {
   if (count == 0 || count > sync::kMaximumWaitObjects) {
     return fail({.kind = ErrorKind::invalid,
                  .status = STATUS_INVALID_PARAMETER_1,
@@ -267,22 +269,24 @@ Result<DWORD> wait_for_many(DWORD count, const HANDLE* handles, bool all, os::De
                    .what = "a wait for all names an object twice"});
     }
   }
-  return wait_code(sync::wait({many.objects.data(), count}, all, deadline, thread::current_waiter()));
+  return wait_code(
+      sync::wait({many.objects.data(), count}, all, deadline, thread::current_waiter(), alertable));
 }
 
-DWORD WaitForMultipleObjects(DWORD count, const HANDLE* handles, BOOL all, DWORD milliseconds) {
-  auto result = wait_for_many(count, handles, all != FALSE, deadline_of(milliseconds));
+DWORD WaitForMultipleObjectsEx(DWORD count, const HANDLE* handles, BOOL all, DWORD milliseconds,
+                               BOOL alertable) {
+  auto result = wait_for_many(count, handles, all != FALSE, deadline_of(milliseconds), alertable != FALSE);
   return result ? *result : (failed(result.error()), WAIT_FAILED);
 }
 
-DWORD WaitForMultipleObjectsEx(DWORD count, const HANDLE* handles, BOOL all, DWORD milliseconds, BOOL) {
-  return WaitForMultipleObjects(count, handles, all, milliseconds);
+DWORD WaitForMultipleObjects(DWORD count, const HANDLE* handles, BOOL all, DWORD milliseconds) {
+  return WaitForMultipleObjectsEx(count, handles, all, milliseconds, FALSE);
 }
 
-NTSTATUS NtWaitForMultipleObjects(ULONG count, const HANDLE* handles, ULONG type, BOOLEAN,
+NTSTATUS NtWaitForMultipleObjects(ULONG count, const HANDLE* handles, ULONG type, BOOLEAN alertable,
                                   const LARGE_INTEGER* timeout) {
   constexpr ULONG kWaitAll = 0;
-  auto result = wait_for_many(count, handles, type == kWaitAll, deadline_of(timeout));
+  auto result = wait_for_many(count, handles, type == kWaitAll, deadline_of(timeout), alertable != 0);
   return result ? static_cast<NTSTATUS>(*result) : nt(result.error());
 }
 
@@ -305,27 +309,27 @@ Result<void> signal(HANDLE handle) {
   }
 }
 
-DWORD SignalObjectAndWait(HANDLE to_signal, HANDLE to_wait, DWORD milliseconds, BOOL) {
+DWORD SignalObjectAndWait(HANDLE to_signal, HANDLE to_wait, DWORD milliseconds, BOOL alertable) {
   auto object = waitable_of(to_wait);
   if (!object) return failed(object.error()), WAIT_FAILED;
   if (auto done = signal(to_signal); !done) return failed(done.error()), WAIT_FAILED;
-  return wait_for(**object, deadline_of(milliseconds));
+  return wait_for(**object, deadline_of(milliseconds), alertable != FALSE);
 }
 
 // ---- time ------------------------------------------------------------------------------------------------
 
-void pass_time(os::Deadline deadline) {
+void pass_time(os::Deadline deadline, bool alertable) {
   if (deadline && *deadline == 0) {
     sched_yield();
   } else {
-    (void)sync::wait({}, false, deadline, thread::current_waiter());
+    (void)sync::wait({}, false, deadline, thread::current_waiter(), alertable);
   }
 }
 
-void Sleep(DWORD milliseconds) { pass_time(deadline_of(milliseconds)); }
+void Sleep(DWORD milliseconds) { pass_time(deadline_of(milliseconds), false); }
 
-DWORD SleepEx(DWORD milliseconds, BOOL) {
-  pass_time(deadline_of(milliseconds));
+DWORD SleepEx(DWORD milliseconds, BOOL alertable) {
+  pass_time(deadline_of(milliseconds), alertable != FALSE);
   return 0;
 }
 
@@ -337,8 +341,8 @@ NTSTATUS NtYieldExecution() {
   return STATUS_SUCCESS;
 }
 
-NTSTATUS NtDelayExecution(BOOLEAN, const LARGE_INTEGER* interval) {
-  pass_time(deadline_of(interval));
+NTSTATUS NtDelayExecution(BOOLEAN alertable, const LARGE_INTEGER* interval) {
+  pass_time(deadline_of(interval), alertable != 0);
   return STATUS_SUCCESS;
 }
 

@@ -4,6 +4,7 @@
 // What has a fast path is a leaf (HOT): it makes no call unless it has to wait or wake, and then goes on in
 // an ordinary native by a tail call, whose scope sees the guest as its caller.
 #include "abi/status.hpp"
+#include "loader/loader.hpp"
 #include "sync/address_wait.hpp"
 #include "sync/condition_variable.hpp"
 #include "sync/critical_section.hpp"
@@ -12,6 +13,7 @@
 #include "thread/guest_call.hpp"
 #include "win32/handles.hpp"
 #include "win32/natives.hpp"
+#include "win32/services.hpp"
 
 namespace bobbin::win32 {
 namespace {
@@ -26,9 +28,21 @@ constexpr auto kContinue = &Entry<Function, 0>::call;
 // ---- critical sections -----------------------------------------------------------------------------------
 
 HANDLE this_thread() { return current_teb()->UniqueThread; }
+std::uint64_t this_thread_id() { return reinterpret_cast<std::uint64_t>(this_thread()); }
+
+/// Once the process exits there is one thread, and nobody to let go of a lock that is taken: waiting for it
+/// ends the process (specification 6.5). True if so.
+bool ends_by_waiting() {
+  loader::Loader& loader = services().loader;
+  if (!loader.shutting_down()) return false;
+  loader.terminate_process(services().threads.stop_code());
+  return true;
+}
 
 // A sleeper that is interrupted has not entered, and never returns to the guest either.
-void enter_waiting(RTL_CRITICAL_SECTION* cs) { (void)sync::enter_slowly(*cs, thread::current_waiter()); }
+void enter_waiting(RTL_CRITICAL_SECTION* cs) {
+  if (!ends_by_waiting()) (void)sync::enter_slowly(*cs, thread::current_waiter());
+}
 void leave_waking(RTL_CRITICAL_SECTION* cs) { sync::leave_slowly(*cs); }
 
 BOBBIN_MS_ABI void EnterCriticalSection(RTL_CRITICAL_SECTION* cs) {
@@ -116,14 +130,16 @@ BOOL RtlIsCriticalSectionLockedByThread(RTL_CRITICAL_SECTION* cs) {
 // ---- SRW locks -------------------------------------------------------------------------------------------
 
 void exclusive_waiting(RTL_SRWLOCK* lock) {
-  (void)sync::acquire_exclusive_slowly(*lock, thread::current_waiter());
+  if (!ends_by_waiting()) (void)sync::acquire_exclusive_slowly(*lock, thread::current_waiter());
 }
-void shared_waiting(RTL_SRWLOCK* lock) { (void)sync::acquire_shared_slowly(*lock, thread::current_waiter()); }
+void shared_waiting(RTL_SRWLOCK* lock) {
+  if (!ends_by_waiting()) (void)sync::acquire_shared_slowly(*lock, thread::current_waiter());
+}
 void exclusive_waking(RTL_SRWLOCK* lock) { sync::release_exclusive_slowly(*lock); }
 void shared_waking(RTL_SRWLOCK* lock) { sync::release_shared_slowly(*lock); }
 
 BOBBIN_MS_ABI void AcquireSRWLockExclusive(RTL_SRWLOCK* lock) {
-  if (!sync::try_acquire_exclusive(*lock)) [[unlikely]]
+  if (!sync::try_acquire_exclusive(*lock, this_thread_id())) [[unlikely]]
     return kContinue<&exclusive_waiting>(lock);
 }
 
@@ -133,7 +149,7 @@ BOBBIN_MS_ABI void AcquireSRWLockShared(RTL_SRWLOCK* lock) {
 }
 
 BOBBIN_MS_ABI void ReleaseSRWLockExclusive(RTL_SRWLOCK* lock) {
-  if (!sync::release_exclusive_quickly(*lock)) [[unlikely]]
+  if (!sync::release_exclusive_quickly(*lock, this_thread_id())) [[unlikely]]
     return kContinue<&exclusive_waking>(lock);
 }
 
@@ -143,7 +159,7 @@ BOBBIN_MS_ABI void ReleaseSRWLockShared(RTL_SRWLOCK* lock) {
 }
 
 BOBBIN_MS_ABI BOOLEAN TryAcquireSRWLockExclusive(RTL_SRWLOCK* lock) {
-  return sync::try_acquire_exclusive(*lock);
+  return sync::try_acquire_exclusive(*lock, this_thread_id());
 }
 BOBBIN_MS_ABI BOOLEAN TryAcquireSRWLockShared(RTL_SRWLOCK* lock) { return sync::try_acquire_shared(*lock); }
 BOBBIN_MS_ABI void InitializeSRWLock(RTL_SRWLOCK* lock) { lock->Ptr = nullptr; }

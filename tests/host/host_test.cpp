@@ -579,5 +579,75 @@ TEST(Generations, DisagreeOnWhetherADllWithTlsLostItsNotices) {
   }
 }
 
+/// Two threads of the host take two critical sections of the guest, each the other's first.
+class Standstill : public ::testing::Test {
+ protected:
+  void start(bool ends_guest) {
+    auto started = Runtime::start({.on_deadlock =
+                                       [this](const Deadlock& deadlock) {
+                                         found.push_back(deadlock);
+                                         told = true;
+                                       },
+                                   .deadlock_ends_guest = ends_guest});
+    ASSERT_TRUE(started) << started.error().message();
+    runtime.emplace(std::move(*started));
+    auto loaded = runtime->load("kernel32.dll");
+    ASSERT_TRUE(loaded);
+    kernel32.emplace(std::move(*loaded));
+    const auto initialize = kernel32->function<void(void*)>("InitializeCriticalSection");
+    const auto enter = kernel32->function<void(void*)>("EnterCriticalSection");
+    ASSERT_TRUE(initialize && enter);
+    for (auto& section : sections) ASSERT_TRUE((*initialize)(section));
+    for (int i = 0; i < 2; ++i) {
+      threads.emplace_back([this, i, enter = *enter] {
+        EXPECT_TRUE(enter(sections[i]));
+        ++entered;
+        while (entered != 2) std::this_thread::yield();
+        const auto second = enter(sections[1 - i]);
+        ASSERT_FALSE(second);
+        EXPECT_EQ(second.error().kind, ErrorKind::guest_ended);
+      });
+    }
+  }
+  void join() {
+    for (std::thread& thread : threads) thread.join();
+    ASSERT_EQ(found.size(), 1u);
+    ASSERT_EQ(found[0].members.size(), 2u);
+    EXPECT_EQ(found[0].members[0].holds.size(), 1u);
+    EXPECT_EQ(found[0].members[0].holds[0], found[0].members[1].waits_for);
+    EXPECT_EQ(found[0].members[1].holds[0], found[0].members[0].waits_for);
+    EXPECT_NE(found[0].text.find(found[0].rule), std::string::npos);
+  }
+
+  std::optional<Runtime> runtime;
+  std::optional<Module> kernel32;
+  alignas(8) std::byte sections[2][40];
+  std::vector<std::thread> threads;
+  std::vector<Deadlock> found;
+  std::atomic<bool> told{false};
+  std::atomic<int> entered{0};
+};
+
+TEST_F(Standstill, GoesOnUntilTheHostEndsIt) {
+  start(false);
+  while (!told) std::this_thread::yield();
+  const auto exit = kernel32->function<void(std::uint32_t)>("ExitProcess");
+  ASSERT_TRUE(exit);
+  EXPECT_FALSE((*exit)(5));
+  join();
+  EXPECT_EQ((*exit)(6).error().status, 5u);
+}
+
+TEST_F(Standstill, EndsTheGuestIfItIsToldTo) {
+  start(true);
+  join();
+  const auto exit = kernel32->function<void(std::uint32_t)>("ExitProcess");
+  if (exit) {
+    EXPECT_EQ((*exit)(6).error().status, 3u);
+  } else {
+    EXPECT_EQ(exit.error().status, 3u);
+  }
+}
+
 }  // namespace
 }  // namespace bobbin
