@@ -31,6 +31,7 @@ class Suite:
     systems = ("bobbin", "wine", "native")  # the columns; ratios are of the first to "wine" and "native"
     programs = {}                           # program -> the arguments that it is run with, one run each
     measured = {}                           # name -> (what it is, target as (against, low, high) or None)
+    repeated = {}                           # program -> times in each round, if it is short and the machine's noise large
     rounds = 9
 
     def build(self):
@@ -145,8 +146,10 @@ class Driver:
                 print(f"\r{mode}: round {turn + 1} of {self.options.rounds}   ", end="", file=sys.stderr, flush=True)
                 for program in wanted:
                     for argument in self.suite.programs[program]:
-                        for i in range(len(self.systems)):  # in another order each round
-                            self.sample(program, argument, self.systems[(i + turn) % len(self.systems)], mode)
+                        for time in range(self.suite.repeated.get(program, 1)):
+                            for i in range(len(self.systems)):  # in another order each time
+                                system = self.systems[(i + time + turn) % len(self.systems)]
+                                self.sample(program, argument, system, mode)
         self.stop_wine_server()
         self.suite.derive(self.samples)
         print(file=sys.stderr)

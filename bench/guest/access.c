@@ -2,7 +2,7 @@
 #include "bench.h"
 #include "tls.h"
 
-enum { kIterations = 20000000 };
+enum { kIterations = 2000000 };
 
 __declspec(dllimport) void bump_in_library(void);
 static _Thread_local volatile unsigned g_counter = 1;
