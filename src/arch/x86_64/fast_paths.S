@@ -40,12 +40,11 @@ bobbin_fast_\name:
     movq %gs:TEB_SLOTS(,%rax,8), %rax
     retq
 1:  movq %gs:TEB_EXPANSION, %rdx
-    subl $SLOTS, %eax
-    cmpl $EXPANSION_SLOTS, %eax
+    cmpl $SLOTS + EXPANSION_SLOTS, %ecx
     jae 2f
     testq %rdx, %rdx
     jz 2f
-    movq (%rdx,%rax,8), %rax
+    movq -8 * SLOTS(%rdx,%rax,8), %rax
     retq
 2:
     end_fast_path TlsGetValue
