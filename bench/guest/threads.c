@@ -1,7 +1,7 @@
 // Creation and join of a thread that does nothing, with as many TLS DLLs loaded as the argument says.
 #include "bench.h"
 
-enum { kIterations = 500 };
+enum { kIterations = 100 };
 
 static DWORD WINAPI nothing(void* unused) {
   (void)unused;

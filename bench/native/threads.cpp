@@ -4,7 +4,7 @@
 
 #include "bench.hpp"
 
-constexpr int kIterations = 500;
+constexpr int kIterations = 100;
 
 int main(int count, char** arguments) {
   const int libraries = count > 1 ? std::atoi(arguments[1]) : 0;
