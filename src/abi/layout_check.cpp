@@ -19,6 +19,7 @@ AT(TEB, ThreadLocalStoragePointer, 0x058);
 AT(TEB, ProcessEnvironmentBlock, 0x060);
 AT(TEB, LastErrorValue, 0x068);
 AT(TEB, CurrentLocale, 0x108);
+AT(TEB, BobbinBeyondSlots, 0x070);
 AT(TEB, CountOfOwnedCriticalSections, 0x06C);
 AT(TEB, BobbinThread, 0x250);
 AT(TEB, HeapFlsData, 0x258);

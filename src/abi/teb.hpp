@@ -29,7 +29,10 @@ struct TEB {
   PEB* ProcessEnvironmentBlock;        // 0x060
   DWORD LastErrorValue;                // 0x068
   DWORD CountOfOwnedCriticalSections;  // 0x06C
-  BYTE Reserved070[0x108 - 0x070];
+  /// Ours: what TlsGetValue reads slot i >= 64 by, as if this were a TEB with all its slots in TlsSlots. In a
+  /// word that Windows keeps for csrss, since what TlsGetValue looks at then lies in one cache line.
+  PVOID BobbinBeyondSlots;  // 0x070
+  BYTE Reserved078[0x108 - 0x078];
   LCID CurrentLocale;  // 0x108  SetThreadLocale's; 0 means the user's
   BYTE Reserved10C[0x248 - 0x10C];
   /// Ours: how many FLS indices the fast paths serve, counted from 1.

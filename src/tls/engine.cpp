@@ -31,7 +31,11 @@ Result<std::unique_ptr<Engine>> Engine::create(const Options& options, std::span
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Engine::~Engine() = default;
 
-Result<ThreadRecord*> Engine::create_thread() { return impl_->threads->take(); }
+Result<ThreadRecord*> Engine::create_thread() {
+  auto record = impl_->threads->take();
+  if (record) Slots::begin((*record)->teb);
+  return record;
+}
 
 Result<void> Engine::attach_thread(ThreadRecord& record) { return impl_->modules->attach(record); }
 

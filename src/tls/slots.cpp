@@ -29,6 +29,15 @@ void** cell(TEB& teb, std::uint32_t index) {
   return expansion == nullptr ? nullptr : expansion + (index - TLS_MINIMUM_AVAILABLE);
 }
 
+/// What a thread without expansion cells reads.
+constexpr void* kUnset[TLS_EXPANSION_SLOTS] = {};
+
+/// TEB.BobbinBeyondSlots for these expansion cells.
+void* beyond_slots(void* const* cells) {
+  constexpr std::size_t kFirst = offsetof(TEB, TlsSlots) + TLS_MINIMUM_AVAILABLE * sizeof(void*);
+  return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(cells) - kFirst);
+}
+
 void zero_cell(TEB& teb, std::uint32_t index) {
   if (void** const at = cell(teb, index)) std::atomic_ref(*at).store(nullptr, std::memory_order_relaxed);
 }
@@ -42,6 +51,7 @@ Result<void> make_expansion_locked(TEB& teb) {
                  .what = "no memory for a thread's 1024 TLS expansion slots"});
   }
   std::atomic_ref(teb.TlsExpansionSlots).store(cells, std::memory_order_release);
+  teb.BobbinBeyondSlots = beyond_slots(cells);
   return {};
 }
 
@@ -94,6 +104,8 @@ bool Slots::zero(std::uint32_t index) noexcept {
   return true;
 }
 
+void Slots::begin(TEB& teb) noexcept { teb.BobbinBeyondSlots = beyond_slots(kUnset); }
+
 Result<void> Slots::make_expansion(TEB& teb) {
   const std::scoped_lock guard(threads_.lock());
   return make_expansion_locked(teb);
@@ -101,6 +113,7 @@ Result<void> Slots::make_expansion(TEB& teb) {
 
 void Slots::drop_expansion(TEB& teb) noexcept {
   void** cells = nullptr;
+  begin(teb);
   {
     const std::scoped_lock guard(threads_.lock());
     cells = std::atomic_ref(teb.TlsExpansionSlots).exchange(nullptr, std::memory_order_relaxed);

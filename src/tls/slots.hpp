@@ -22,6 +22,8 @@ class Slots {
   [[nodiscard]] Result<std::uint32_t> allocate(abi::TEB& caller);
   [[nodiscard]] bool free(std::uint32_t index) noexcept;
   [[nodiscard]] bool zero(std::uint32_t index) noexcept;
+  /// A new thread has no expansion cells: they read as zeros.
+  static void begin(abi::TEB& teb) noexcept;
   [[nodiscard]] Result<void> make_expansion(abi::TEB& teb);
   /// The thread is gone: its expansion cells go too.
   void drop_expansion(abi::TEB& teb) noexcept;

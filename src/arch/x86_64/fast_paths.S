@@ -6,8 +6,10 @@
 #include "arch/x86_64/fiber_switch.inc"
 
 #define TEB_FIBER_DATA 0x20
+#define TEB_SELF 0x30
 #define TEB_THREAD_ID 0x48
 #define TEB_LAST_ERROR 0x68
+#define TEB_BEYOND_SLOTS 0x70
 #define TEB_FLS_INDICES 0x248
 #define TEB_SLOTS 0x1480
 #define TEB_EXPANSION 0x1780
@@ -30,39 +32,29 @@ bobbin_fast_\name:
     .size bobbin_fast_\name, . - bobbin_fast_\name
     .endm
 
-# void* TlsGetValue(DWORD /*ecx*/): one instruction for the cell, since taking the TEB's address from gs:[30h]
-# first would double the latency. Not asked whether the index is allocated, as Windows does not.
-    fast_path TlsGetValue
+# void* TlsGetValue(DWORD /*ecx*/). A branch to another part for the slots from 64 on would cost those as much again
+# as the rest, so what is chosen is where the slots are counted from: the TEB, or what stands for it there (cells of
+# a thread that has none read as zeros). Not asked whether the index is allocated, as Windows does not.
+    .macro tls_cell
     movl %ecx, %eax
-    movl $0, %gs:TEB_LAST_ERROR
-    cmpl $SLOTS, %ecx
-    jae 1f
-    movq %gs:TEB_SLOTS(,%rax,8), %rax
-    retq
-1:  movq %gs:TEB_EXPANSION, %rdx
     cmpl $SLOTS + EXPANSION_SLOTS, %ecx
     jae 2f
-    testq %rdx, %rdx
-    jz 2f
-    movq -8 * SLOTS(%rdx,%rax,8), %rax
+    movq %gs:TEB_SELF, %rdx
+    cmpl $SLOTS, %ecx
+    cmovaeq %gs:TEB_BEYOND_SLOTS, %rdx
+    movq TEB_SLOTS(%rdx,%rax,8), %rax
+    .endm
+
+    fast_path TlsGetValue
+    tls_cell
+    movl $0, %gs:TEB_LAST_ERROR
     retq
 2:
     end_fast_path TlsGetValue
 
 # void* TlsGetValue2(DWORD /*ecx*/): the same, and last error stays.
     fast_path TlsGetValue2
-    cmpl $SLOTS, %ecx
-    jae 1f
-    movl %ecx, %eax
-    movq %gs:TEB_SLOTS(,%rax,8), %rax
-    retq
-1:  leal -SLOTS(%rcx), %eax
-    cmpl $EXPANSION_SLOTS, %eax
-    jae 2f
-    movq %gs:TEB_EXPANSION, %rdx
-    testq %rdx, %rdx
-    jz 2f
-    movq (%rdx,%rax,8), %rax
+    tls_cell
     retq
 2:
     end_fast_path TlsGetValue2

@@ -7,6 +7,8 @@ namespace bobbin::arch {
 
 static_assert(offsetof(abi::TEB, UniqueThread) == 0x48);
 static_assert(offsetof(abi::TEB, LastErrorValue) == 0x68);
+static_assert(offsetof(abi::TEB, Self) == 0x30);
+static_assert(offsetof(abi::TEB, BobbinBeyondSlots) == 0x70);
 static_assert(offsetof(abi::TEB, BobbinFlsIndices) == 0x248);
 static_assert(offsetof(abi::TEB, FlsData) == 0x17C8);
 static_assert(offsetof(abi::TEB, TlsSlots) == 0x1480);
