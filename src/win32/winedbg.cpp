@@ -1,6 +1,8 @@
 // The four hooks by which Wine's PE builds of the C runtimes write debug output. Every channel is off, so a
 // well-behaved caller asks for the flags and goes no further.
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 
@@ -19,16 +21,19 @@ int __wine_dbg_output(const char* text) {
   return std::fputs(text, stderr) < 0 ? -1 : static_cast<int>(std::strlen(text));
 }
 
-/// A copy that lives until the thread has asked for enough others: callers print it and forget it.
+/// A copy that lives until 64 KiB more have been asked for: callers print it and forget it. One ring for all
+/// threads: every one of them would pay for one of its own.
 const char* __wine_dbg_strdup(const char* text) {
-  static thread_local std::array<char, 4096> ring;
-  static thread_local std::size_t next = 0;
-  const std::size_t size = std::min(std::strlen(text) + 1, ring.size());
-  if (ring.size() - next < size) next = 0;
-  char* copy = ring.data() + next;
+  static std::array<char, 64 << 10> ring;
+  static std::atomic<std::size_t> used{0};
+  const std::size_t size = std::min<std::size_t>(std::strlen(text) + 1, 4096);
+  std::size_t at = 0;
+  do {
+    at = used.fetch_add(size, std::memory_order_relaxed) % ring.size();
+  } while (ring.size() - at < size);
+  char* copy = ring.data() + at;
   std::memcpy(copy, text, size);
   copy[size - 1] = 0;
-  next += size;
   return copy;
 }
 
