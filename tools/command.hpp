@@ -25,6 +25,11 @@ struct Settings {
 
   /// Turns the words above into Options; a sentence if one makes no sense.
   [[nodiscard]] std::optional<std::string> finish();
+
+ private:
+  /// `bobbin run` with the same options, for the programs that the guest starts. Their environment is the
+  /// guest's own to choose; folders are made absolute, as it chooses their current folder too.
+  [[nodiscard]] std::vector<std::string> child_command() const;
 };
 
 /// Prints an error and says which exit code it is.

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <map>
 
 #include "command.hpp"
@@ -33,7 +34,26 @@ std::optional<std::string> Settings::finish() {
       return "--trace knows loader, tls, thread, exit, native, sync, not '" + word + "'";
     options.trace |= category->second;
   }
+  options.child_command = child_command();
   return std::nullopt;
+}
+
+std::vector<std::string> Settings::child_command() const {
+  const auto absolute = [](const std::string& path) { return std::filesystem::absolute(path).string(); };
+  std::vector<std::string> words = {"/proc/self/exe", "run",           "--windows",
+                                    generation,       "--on-deadlock", on_deadlock};
+  const auto add = [&](const char* option, const std::string& value) {
+    words.insert(words.end(), {option, value});
+  };
+  if (!tls_growth.empty()) add("--tls-growth", tls_growth);
+  for (const std::string& folder : options.dll_path) add("--dll-path", absolute(folder));
+  if (!options.system_folder.empty()) add("--system", absolute(options.system_folder));
+  if (!options.cache_folder.empty())
+    add("--cache", options.cache_folder == "-" ? options.cache_folder : absolute(options.cache_folder));
+  for (const auto& [letter, folder] : options.drives)
+    add("--drive", std::string{letter, '='} + absolute(folder));
+  for (const std::string& category : trace) add("--trace", category);
+  return words;
 }
 
 }  // namespace bobbin::tools

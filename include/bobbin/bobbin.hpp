@@ -347,6 +347,9 @@ struct Options {
   /// Whether ExitProcess ends this process, as it does in the command. In a library it ends the guest only:
   /// calls into it return an Error of kind guest_ended whose status is the exit code.
   bool exit_ends_host = false;
+  /// What CreateProcess puts before a Windows program's path and arguments to run it, {"/usr/bin/bobbin",
+  /// "run"} for instance; empty: a guest cannot start programs.
+  std::vector<std::string> child_command = {};
   /// Called when threads of the guest have come to wait for each other in a circle (the picture has gone to
   /// stderr by then), on one that waits: it must not call into the guest.
   std::function<void(const Deadlock&)> on_deadlock = {};

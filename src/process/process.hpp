@@ -27,10 +27,10 @@ struct ProcessOptions {
   std::vector<std::pair<std::string, std::string>> set_variables = {};
   std::vector<std::string> unset_variables = {};
   /// What runs a Windows program as a child: command and leading arguments, put before the program and its
-  /// own
-  /// ({"/proc/self/exe", "run"} in the command). Empty: CreateProcess is refused, as in a library, where
-  /// /proc/self/exe is somebody else's program.
+  /// own. Empty: CreateProcess is refused.
   std::vector<std::string> child_command = {};
+  /// Whether the guest's process is the host's: then Ctrl+C is the guest's.
+  bool is_whole_process = false;
 };
 
 /// One per Runtime. Thread-safe unless said otherwise.

@@ -178,7 +178,8 @@ Result<void> State::build() {
     else
       process_options.unset_variables.push_back(name);
   }
-  if (options.exit_ends_host) process_options.child_command = {"/proc/self/exe", "run"};
+  process_options.is_whole_process = options.exit_ends_host;
+  process_options.child_command = options.child_command;
   auto made_process = process::Process::create(std::move(process_options), *files, handles);
   if (!made_process) return propagate(made_process);
   process = std::move(*made_process);

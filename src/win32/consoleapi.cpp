@@ -199,7 +199,7 @@ BOOL VerifyConsoleIoHandle(HANDLE handle) {
   return file ? TRUE : failed(file.error());
 }
 
-bool is_command() { return !services().process.options().child_command.empty(); }
+bool is_command() { return services().process.options().is_whole_process; }
 
 /// Ctrl-C is SIGINT. NULL, TRUE ignores it, and so do children started then, on both systems.
 BOOL ignore_ctrl_c(bool ignore) {

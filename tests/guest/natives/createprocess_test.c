@@ -51,6 +51,7 @@ static int child(int argc, char** argv) {
     void(NTAPI * RtlExitUserProcess)(LONG) = (ExitFunction)(void*)of_ntdll("RtlExitUserProcess");
     RtlExitUserProcess(0x55667788);
   }
+  if (strcmp(task, "version") == 0) return (int)GetVersion();
   if (strcmp(task, "wait") == 0) Sleep(INFINITE);
   if (strcmp(task, "handles") == 0) return writes(argv[2]) ? writes(argv[3]) ? 2 : 0 : 1;
   if (strcmp(task, "event") == 0) return SetEvent((HANDLE)(UINT_PTR)strtoull(argv[2], NULL, 0)) ? 0 : 1;
@@ -206,6 +207,9 @@ static void check_running_child(void) {
   CHECK(CloseHandle(again) && CloseHandle(it.hProcess) && CloseHandle(it.hThread));
 }
 
+/// The same Windows (bobbin run --windows), for one: a child runs as its parent does.
+static void check_same_world(void) { CHECK(run("version") == GetVersion()); }
+
 int main(int argc, char** argv) {
   if (argc > 1) return child(argc, argv);
   HANDLE self = NULL;
@@ -215,6 +219,7 @@ int main(int argc, char** argv) {
   CHECK(GetProcessId(self) == GetCurrentProcessId() && CloseHandle(self));
   check_exit_codes();
   check_what_is_given();
+  check_same_world();
   check_inherited_handles();
   check_inherited_descriptors();
   check_running_child();
