@@ -11,10 +11,6 @@ class General(Suite):
     programs = {"start": [""], "access": [""], "slots": [""], "alloc": [""], "threads": ["0", "1", "10", "100"],
                 "load": [""], "calls": [""], "heap": [""], "fls": [""], "fibers": [""]}
 
-    # Where one sample says little. A few instructions, 1 to 4 ns: what else the machine does moves them by a quarter
-    # for seconds. Threads: whether an idle CPU has to be woken for the second one, 10 us or 50, is luck.
-    repeated = {"access": 20, "slots": 10, "threads": 8}
-
     measured = {
         "start": ("process, start to exit", ("native", 0, 1.5)),
         "access.exe": ("thread_local of the program", ("wine", 0, 1.05)),
@@ -63,6 +59,11 @@ class General(Suite):
         compile_native("access", "access", "./bench_tls_000.so", "-Wl,-rpath,$ORIGIN")
         for name in ("start", "slots", "alloc", "threads", "load", "calls", "spawn", "heap"):
             compile_native(name, name, "-pthread", "-ldl")
+
+    def repeats(self, program, argument):
+        """A few instructions, 1 to 4 ns: what else the machine does moves them by a quarter for seconds. Threads:
+        whether an idle CPU has to be woken for the second one, 10 us or 50, is luck."""
+        return {"access": 20, "slots": 10, "threads": 8}.get(program, 1)
 
     def derive(self, samples):
         for name, mode, system in list(samples):

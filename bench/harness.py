@@ -31,7 +31,6 @@ class Suite:
     systems = ("bobbin", "wine", "native")  # the columns; ratios are of the first to "wine" and "native"
     programs = {}                           # program -> the arguments that it is run with, one run each
     measured = {}                           # name -> (what it is, target as (against, low, high) or None)
-    repeated = {}                           # program -> times in each round, if it is short and the machine's noise large
     rounds = 9
 
     def build(self):
@@ -48,6 +47,11 @@ class Suite:
         for line in output_of(words, environment).splitlines():
             name, value = line.split()
             yield name, float(value)
+
+    def repeats(self, program, argument):
+        """How often it is run in each round: several times if it is short and the machine's noise large."""
+        del program, argument
+        return 1
 
     def derive(self, samples):
         """Adds to `samples` what follows from them: (name, mode, system) -> values."""
@@ -146,7 +150,7 @@ class Driver:
                 print(f"\r{mode}: round {turn + 1} of {self.options.rounds}   ", end="", file=sys.stderr, flush=True)
                 for program in wanted:
                     for argument in self.suite.programs[program]:
-                        for time in range(self.suite.repeated.get(program, 1)):
+                        for time in range(self.suite.repeats(program, argument)):
                             for i in range(len(self.systems)):  # in another order each time
                                 system = self.systems[(i + time + turn) % len(self.systems)]
                                 self.sample(program, argument, system, mode)
@@ -198,7 +202,7 @@ def target_text(row):
     if "target" not in row:
         return ""
     target = row["target"]
-    bound = f"{target['low']:g}-{target['high']:g}" if target["low"] else f"<= {target['high']:g}"
+    bound = f"{target['low']:g}-{target['high']:g}" if target["low"] else f"<= {target['high']:.3g}"
     against = "" if target["against"] == "absolute" else f" x {TITLES[target['against']]}"
     return bound + against + {True: " met", False: " MISSED", None: ""}[row.get("met")]
 

@@ -30,8 +30,8 @@ class Tls(Suite):
     systems = ("bobbin", "swap", "wine", "native")
     rounds = 5
     programs = {
-        "births": [births(64, 0), births(64, 1), births(64, 10), births(64, 10, 2), births(64, 100),
-                   births(64, 100, 1), births(64, 100, 2),
+        "births": [births(64, 0), births(64, 1), births(64, 10), births(64, 100),
+                   births(64, 100, 1), births(64, 10, 2), births(64, 100, 2),
                    births(65536, 1), births(65536, 10), births(65536, 100),
                    births(4194304, 1), births(4194304, 10), births(4194304, 100)],
         "loads": [str(threads) for threads in LOADS],
@@ -39,6 +39,8 @@ class Tls(Suite):
         "alive": ["0", "100"],
         "retired": [str(threads) for threads in LOADS],
     }
+    # Where a time was to be reached, it is a fraction of what Wine or Linux took on the machine of that time: a
+    # machine half as fast must not miss it, nor a faster one pass.
     measured = {
         "birth.64.0.0": ("create + join, no TLS DLL", ("native", 0, 1.5)),
         "birth.64.1.0": ("create + join, 1 x 64 B", ("native", 0, 1.5)),
@@ -51,15 +53,15 @@ class Tls(Suite):
         "birth.4194304.1.0": ("create + join, 1 x 4 MiB", ("native", 0, 3)),
         "birth.4194304.10.0": ("create + join, 10 x 4 MiB", None),
         "birth.4194304.100.0": ("create + join, 100 x 4 MiB", ("native", 0, 130)),
-        "told.10": ("one of 10 modules told of a birth or death (native: a destructor)", ("absolute", 0, 20)),
+        "told.10": ("one of 10 modules told of a birth or death (native: a destructor)", ("native", 0, 20 / 21)),
         "told.100": ("one of 100 modules told of a birth or death", None),
         "load.1": ("load of a 64 B TLS DLL, 1 thread", ("native", 0, 2)),
         **{f"load.{n}": (f"load of a 64 B TLS DLL, {n} threads", None) for n in LOADS[1:]},
-        "load.each": ("load, for each further thread", ("absolute", 0, 40)),
-        "cell.unset.1": ("TlsAlloc + TlsFree, 1 thread", ("absolute", 0, 60)),
-        "cell.set.1": ("the same, the slot was set", ("absolute", 0, 60)),
-        "cell.unset.1000": ("TlsAlloc + TlsFree, 1000 threads", ("absolute", 0, 8000)),
-        "cell.set.1000": ("the same, the slot was set in all", ("absolute", 0, 8000)),
+        "load.each": ("load, for each further thread", ("wine", 0, 40 / 147)),
+        "cell.unset.1": ("TlsAlloc + TlsFree, 1 thread", ("wine", 0, 60 / 646)),
+        "cell.set.1": ("the same, the slot was set", ("wine", 0, 60 / 646)),
+        "cell.unset.1000": ("TlsAlloc + TlsFree, 1000 threads", ("wine", 0, 8 / 45.6)),
+        "cell.set.1000": ("the same, the slot was set in all", ("wine", 0, 8 / 45.6)),
         "alive.0.count": ("threads alive at once", ("absolute", 20000, 1e9)),
         "alive.0.kib": ("memory of each of them", ("absolute", 0, 24)),
         "alive.100.kib": ("the same, then 100 x 64 B are loaded", None),
@@ -124,13 +126,13 @@ class Tls(Suite):
         yield f"alive.{libraries}.descriptors.count", after["descriptors"] - before["descriptors"]
         yield f"alive.{libraries}.mappings.count", after["mappings"] - before["mappings"]
 
+    def repeats(self, program, argument):
+        """What threads cost depends on whether an idle CPU has to be woken: many short runs instead of a long one."""
+        small = argument.startswith("64 ") or argument in ("1", "1000")
+        return {"births": 10, "loads": 3, "cells": 4}.get(program, 1) if small else 1
+
     def derive(self, samples):
         for (name, mode, system), values in list(samples.items()):
-            for count in (10, 100):
-                if name == f"birth.64.{count}.2":  # a birth and a death; one destructor is registered and run
-                    quiet = statistics.median(samples[f"birth.64.{count}.0", mode, system])
-                    times = count if system == "native" else 2 * count
-                    samples[f"told.{count}", mode, system] = [(value - quiet) / times for value in values]
             if name == "load.1000":
                 one = statistics.median(samples["load.1", mode, system])
                 samples["load.each", mode, system] = [(value - one) / 999 for value in values]

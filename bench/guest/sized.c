@@ -4,8 +4,10 @@
 #include <windows.h>
 
 #ifdef NOTIFIED
+__declspec(dllexport) void (*g_tell)(DWORD reason) = NULL;  // whom to pass it on to
 static void NTAPI callback(void* module, DWORD reason, void* reserved) {
-  (void)module, (void)reason, (void)reserved;
+  (void)module, (void)reserved;
+  if (g_tell != NULL) g_tell(reason);
 }
 BOOL start(HINSTANCE instance, DWORD reason, void* reserved) {
   (void)instance, (void)reason, (void)reserved;

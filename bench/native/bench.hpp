@@ -8,9 +8,13 @@
 
 using Clock = std::chrono::steady_clock;
 
+inline void report(const char* name, Clock::duration elapsed, std::uint64_t iterations) {
+  const std::chrono::duration<double, std::nano> ns = elapsed;
+  std::printf("%s %.3f\n", name, ns.count() / static_cast<double>(iterations));
+}
+
 inline void report(const char* name, Clock::time_point from, std::uint64_t iterations) {
-  const std::chrono::duration<double, std::nano> elapsed = Clock::now() - from;
-  std::printf("%s %.3f\n", name, elapsed.count() / static_cast<double>(iterations));
+  report(name, Clock::now() - from, iterations);
 }
 
 /// A benchmark that cannot measure says so by its exit code.
