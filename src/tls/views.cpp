@@ -7,6 +7,16 @@
 #include "tls/engine.hpp"
 
 namespace bobbin::tls {
+namespace {
+
+/// Of pages that were never written to: they are read from their file again.
+void forget_reading(std::span<const std::byte> bytes) {
+  const auto begin = align_up(reinterpret_cast<std::uintptr_t>(bytes.data()), os::kPageSize);
+  const auto end = align_down(reinterpret_cast<std::uintptr_t>(bytes.data()) + bytes.size(), os::kPageSize);
+  if (begin < end) os::discard(reinterpret_cast<std::byte*>(begin), end - begin);
+}
+
+}  // namespace
 
 Views::~Views() {
   if (original_ != nullptr) unmap(original_);
@@ -35,6 +45,8 @@ Result<void> Views::place(std::uint64_t offset, std::span<const std::byte> bytes
   }
   auto written = file_.write(offset, bytes);
   if (!written) punch(offset, end - offset);
+  // The births to come ask whether the image's pages have been written to, soonest answered where none is mapped.
+  if (os::never_written(bytes.data(), bytes.size())) forget_reading(bytes);
   return written;
 }
 
