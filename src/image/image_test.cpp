@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "abi/status.hpp"
+#include "base/test_folder.hpp"
 #include "image/plan.hpp"
 #include "os/os.hpp"
 #include "pe/builder.hpp"
@@ -33,20 +34,13 @@ using pe::test::kWrite;
 // Free in an ordinary process, and above what the address sanitizer keeps for its shadow.
 constexpr std::uint64_t kBase = 0x2000'4000'0000;
 
-/// A folder of its own for each test, removed at its end.
 class Image : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "bobbin-image-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
     options_.cache_folder = folder_ / "cache";
     options_.copy_below = 0;
   }
-  void TearDown() override {
-    os::fail_allocation(0);
-    fs::remove_all(folder_);
-  }
+  void TearDown() override { os::fail_allocation(0); }
 
   fs::path write(const std::string& name, const std::vector<std::byte>& bytes) {
     const fs::path path = folder_ / name;
@@ -74,7 +68,8 @@ class Image : public testing::Test {
     return space_.query(image.base() + rva).protect;
   }
 
-  fs::path folder_;
+  const test::TestFolder own_;
+  const fs::path& folder_ = own_.path();
   MapOptions options_;
   memory::AddressSpace space_;
 };

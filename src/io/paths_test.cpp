@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "abi/status.hpp"
+#include "base/test_folder.hpp"
 #include "nls/utf.hpp"
 
 namespace bobbin::io {
@@ -98,8 +99,6 @@ TEST(Wildcards, TakeBoundedTime) {
 class Drives : public testing::Test {
  protected:
   void SetUp() override {
-    char name[] = "/tmp/bobbin-paths-XXXXXX";
-    root_ = mkdtemp(name);
     std::filesystem::create_directories(root_ + "/Folder/inner");
     std::ofstream(root_ + "/Folder/Name.txt") << "x";
     std::ofstream(root_ + "/Folder/exact") << "x";
@@ -107,7 +106,6 @@ class Drives : public testing::Test {
     std::ofstream(root_ + "/\xc3\x84rger") << "x";
     ASSERT_TRUE(drives_.map(u'c', root_));
   }
-  void TearDown() override { std::filesystem::remove_all(root_); }
 
   std::string host(std::u16string_view path) {
     const auto where = drives_.locate(path);
@@ -115,7 +113,8 @@ class Drives : public testing::Test {
     return (where->exists ? "" : "missing ") + where->host.substr(root_.size());
   }
 
-  std::string root_;
+  const test::TestFolder folder_;
+  const std::string root_ = folder_.path();
   DriveTable drives_;
 };
 

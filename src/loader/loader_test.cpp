@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "abi/status.hpp"
+#include "base/test_folder.hpp"
 #include "loader/guard.hpp"
 #include "memory/heaps.hpp"
 #include "nls/utf.hpp"
@@ -67,9 +68,6 @@ std::vector<std::byte> tls_dll(const TlsSpec& spec,
 class LoaderTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "bobbin-loader-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder = pattern;
     sync::initialize(lock, 0);
     peb.LoaderLock = &lock;
     auto made = tls::Engine::create({}, peb.TlsBitmapBits, peb.TlsExpansionBitmapBits);
@@ -100,7 +98,6 @@ class LoaderTest : public testing::Test {
     threads->detach_current();
     loader.reset();
     threads.reset();
-    fs::remove_all(folder);
   }
 
   std::string write(const std::string& name, const std::vector<std::byte>& bytes) {
@@ -134,7 +131,8 @@ class LoaderTest : public testing::Test {
     return base ? "" : base.error().message();
   }
 
-  fs::path folder;
+  const test::TestFolder own;
+  const fs::path& folder = own.path();
   abi::PEB peb{};
   abi::RTL_CRITICAL_SECTION lock{};
   memory::AddressSpace space;

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/test_folder.hpp"
+
 namespace bobbin::loader {
 namespace {
 
@@ -45,17 +47,14 @@ TEST(ApiSets, AreTheirHosts) {
 class FoldersTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = fs::temp_directory_path() / "bobbin-search-XXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    root = pattern;
     for (const char* name : {"one", "two"}) fs::create_directory(root / name);
   }
-  void TearDown() override { fs::remove_all(root); }
   std::string make(const std::string& name) {
     std::ofstream(root / name) << name;
     return root / name;
   }
-  fs::path root;
+  const test::TestFolder own;
+  const fs::path& root = own.path();
 };
 
 TEST_F(FoldersTest, TheFirstOneCountsAndLetterCaseDoesNot) {

@@ -64,7 +64,7 @@ const IMAGE_TLS_DIRECTORY64 _tls_used = {
 static inline char* tls_block(void) { return ((char**)teb_read(0x58))[_tls_index]; }
 
 #ifdef __clang__
-#define PER_THREAD(type, name, value) static __thread type name = value
+#define PER_THREAD(type, name, value) static __thread __attribute__((used)) type name = value
 #define MY(name) (name)
 #else
 #define PER_THREAD(type, name, value) static __attribute__((section(".tls$M"), used)) type name = value

@@ -17,6 +17,7 @@ static DWORD WINAPI hold_lock(void* unused) {
   HeapLock(g_heap);
   SetEvent(g_locked);
   for (;;) Sleep(1000);
+  return 0;
 }
 
 static int g_shut_down;
