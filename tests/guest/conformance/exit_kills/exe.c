@@ -11,6 +11,7 @@ static DWORD WINAPI count(void* number) {
   volatile LONG64* counter = &g_shared.counters[(ULONG_PTR)number];
   for (;;)
     if (++*counter == 1) SetEvent(g_ready);
+  return 0;
 }
 
 static DWORD WINAPI own_mutex(void* unused) {

@@ -34,6 +34,7 @@ static DWORD WINAPI switch_for_ever(void* unused) {
   void* fibers[kFibers];
   for (int i = 0; i < kFibers; ++i) fibers[i] = CreateFiber(0, come_back, own);
   for (unsigned n = 0;; ++n) SwitchToFiber(fibers[n % kFibers]);
+  return 0;
 }
 
 static HANDLE threads[kThreads];
