@@ -87,7 +87,7 @@ struct State {
   State() = default;
   [[nodiscard]] Result<void> build();
   void fill_peb();
-  void report(const sync::Deadlock& deadlock);  // deadlock.cpp
+  void report(const sync::Deadlock& found);  // deadlock.cpp
   void on_exit(std::uint32_t code);
 
   bool shut_ = false;

@@ -57,12 +57,12 @@ class Fibers {
   /// The calling thread stops being a fiber: hands its stack back.
   [[nodiscard]] Stack convert_fiber(abi::TEB& teb) noexcept;
   /// Makes it dead, if nobody runs it, so that its stack can be given back.
-  [[nodiscard]] FiberTrouble take(void* fiber) noexcept;
+  [[nodiscard]] FiberTrouble take(void* raw) noexcept;
   /// Gives back one that is dead, and its stack.
   void give_back(Fiber& fiber) noexcept;
 
   /// Whether the calling thread can switch to it.
-  [[nodiscard]] FiberTrouble check(const void* fiber) noexcept;
+  [[nodiscard]] FiberTrouble check(const void* raw) noexcept;
 
  private:
   [[nodiscard]] bool known(const void* fiber) const;

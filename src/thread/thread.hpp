@@ -219,7 +219,7 @@ class Threads {
   /// Whether the thread can switch to it.
   [[nodiscard]] FiberTrouble check_fiber(const void* fiber) noexcept { return fibers_.check(fiber); }
   /// Calls back for its FLS values. The running fiber's end is the thread's, with code 1.
-  [[nodiscard]] FiberTrouble delete_fiber(void* fiber);
+  [[nodiscard]] FiberTrouble delete_fiber(void* raw);
 
   /// Process exit, step 2: no other thread executes guest code from now on; their handles are signalled with
   /// `code`, their mutexes abandoned, their heap locks open; nothing is notified. Threads inside natives end
@@ -241,7 +241,7 @@ class Threads {
   [[nodiscard]] std::size_t count() const;
 
  private:
-  static void carry(void* thread, Carrier& self);
+  static void carry(void* job, Carrier& self);
   BOBBIN_MS_ABI static void end_current(std::uint32_t code);
   void run_routine(Thread& thread, std::byte* stack_top);
   [[nodiscard]] Result<Thread*> make_thread();

@@ -140,7 +140,7 @@ class Fls {
   void unlink(void* block) noexcept;
   [[nodiscard]] void* take_next(std::uint32_t index, std::size_t& position, void* own, bool& is_own) noexcept;
   void set_callback(std::uint32_t index, void* callback) noexcept;
-  static void walk(void* pass) noexcept;
+  static void walk(void* raw) noexcept;
   [[nodiscard]] bool is_running(std::uint32_t index) noexcept;
   [[nodiscard]] bool lock_slot(Slot& slot, FlsHost& host) noexcept;
   static void unlock_slot(Slot& slot, FlsHost& host) noexcept;
