@@ -190,6 +190,7 @@ void Loader::publish(Transaction& load) noexcept {
     module->arriving = true;
     if (module->resolved()) module->attach = Attach::waiting;
     link(ldr_, module->entry);
+    if (module->image) engine_.fls().image_comes(module->base(), module->size());
     const std::scoped_lock changing(modules_mutex_);
     modules_.push_back(std::move(module));
   }

@@ -32,6 +32,7 @@
 #include "memory/address_space.hpp"
 #include "thread/thread.hpp"
 #include "tls/engine.hpp"
+#include "tls/fls.hpp"
 
 namespace bobbin::loader {
 
@@ -163,6 +164,7 @@ class Loader final : public thread::LifeObserver {
   void dying(thread::Thread& thread) noexcept override;
   void last_thread_exits(std::uint32_t code) noexcept override;
   void no_thread_is_left(std::uint32_t code) noexcept override;
+  void fls_callback_is_gone(std::uint32_t index, const void* callback) noexcept override;
 
  private:
   struct Transaction;
@@ -217,6 +219,7 @@ class Loader final : public thread::LifeObserver {
   // unload.cpp
   void unload_unreachable(const std::function<void()>& before_unmapping = {});
   void unpublish(Module& module) noexcept;
+  void leave_callbacks(const Module& module) noexcept;
 
   Options options_;
   memory::AddressSpace& space_;
@@ -226,6 +229,8 @@ class Loader final : public thread::LifeObserver {
   abi::RTL_CRITICAL_SECTION& lock_;
   abi::PEB_LDR_DATA ldr_{};
   NativeTable natives_;
+  /// What FLS callbacks were called that unloaded modules have left behind. Guarded by modules_mutex_.
+  std::map<const void*, std::string> left_callbacks_;
   /// Inner to all other locks. Whoever changes modules_ has it as well as the loader lock.
   mutable os::Mutex modules_mutex_;
   std::vector<std::unique_ptr<Module>> modules_;  ///< in load order

@@ -4,6 +4,7 @@
 // what modules were bound to. So there are no counts to keep for dependencies, and circles of DLLs that
 // import each other go as soon as nobody else needs them.
 #include <algorithm>
+#include <cstdio>
 #include <mutex>
 #include <new>
 
@@ -73,10 +74,39 @@ void Loader::unpublish(Module& module) noexcept {
   if (trace::on(trace::Category::loader)) trace::emit(trace::Category::loader, "unload " + module.path);
   unlink(module.entry);
   if (module.tls && module.tls->index) engine_.release_module(*module.tls->index);
+  leave_callbacks(module);
   std::erase(initialised_, &module);
   ++generation_of_lists_;
   const std::scoped_lock changing(modules_mutex_);
   std::erase_if(modules_, [&](const auto& one) { return one.get() == &module; });
+}
+
+/// On Windows an FLS callback into a module that is gone is a crash of the next thread that ends with a value
+/// of it. Here it is not called, and what it was is remembered.
+void Loader::leave_callbacks(const Module& module) noexcept {
+  if (!module.image) return;
+  engine_.fls().image_goes(module.base(), module.size(), [&](std::uint32_t, const void* callback) {
+    try {
+      std::string name = describe_address(callback);
+      const std::scoped_lock changing(modules_mutex_);
+      left_callbacks_.insert_or_assign(callback, std::move(name));
+    } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): then it is told by its address alone
+    }
+  });
+}
+
+void Loader::fls_callback_is_gone(std::uint32_t index, const void* callback) noexcept {
+  {
+    const std::scoped_lock lock(modules_mutex_);
+    const auto at = left_callbacks_.find(callback);
+    std::fprintf(
+        stderr,
+        "bobbin: thread %u: FLS index %u calls back %s at %p, but that module was unloaded without FlsFree: "
+        "the guest ends, as on Windows, with 0x%x\n",
+        thread::current().id(), index, at != left_callbacks_.end() ? at->second.c_str() : "what was",
+        callback, unsigned{abi::STATUS_ACCESS_VIOLATION});
+  }
+  terminate_process(abi::STATUS_ACCESS_VIOLATION);
 }
 
 void Loader::unload_all() noexcept {

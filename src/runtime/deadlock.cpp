@@ -61,8 +61,23 @@ class Report {
         return with_handle("an event", thing.address);
       case Awaited::Kind::semaphore:
         return with_handle("a semaphore", thing.address);
+      case Awaited::Kind::fls_index:
+      case Awaited::Kind::fls_callbacks:
+        return fls_index(thing);
     }
     return {};
+  }
+
+  [[nodiscard]] std::string fls_index(const Awaited& thing) const {
+    const tls::Fls& fls = state_.engine->fls();
+    const std::uint32_t index = fls.index_of(thing.address);
+    return fmt::format("FLS index {} (callback {})", index,
+                       state_.loader->describe_address(fls.callback_of(index)));
+  }
+  [[nodiscard]] std::string held(const Awaited& thing) const {
+    if (thing.kind == Awaited::Kind::fls_index) return name(thing) + ", which it frees";
+    if (thing.kind == Awaited::Kind::fls_callbacks) return name(thing) + ", in its callback";
+    return name(thing);
   }
 
   [[nodiscard]] std::string wait_of(std::size_t i) const {
@@ -81,6 +96,12 @@ class Report {
         break;
       case Awaited::Kind::exclusive:
         text = name(member.waits_for) + ", to write";
+        break;
+      case Awaited::Kind::fls_index:
+        text = name(member.waits_for) + ", to be freed";
+        break;
+      case Awaited::Kind::fls_callbacks:
+        text = name(member.waits_for) + ", to free it";
         break;
       default:
         text = name(member.waits_for);
@@ -120,6 +141,7 @@ class Report {
              state_.loader->describe_address(reinterpret_cast<const void*>(thread->start_address()));
     }
     if (is_loader_lock(member.waits_for) && phase_of(member) == Phase::death) return "THREAD_DETACH";
+    if (thread->guest_rip == 0) return "its end";  // no guest code is left on its stack
     return state_.loader->describe_address(reinterpret_cast<const void*>(thread->guest_rip));
   }
 
@@ -128,7 +150,7 @@ class Report {
     Deadlock::Member said{
         .thread = member.thread_id, .holds = {}, .waits_for = wait_of(i), .where = place_of(member)};
     for (const Awaited& thing : member.holds) {
-      said.holds.push_back(name(thing));
+      said.holds.push_back(held(thing));
       if (is_loader_lock(thing)) {
         if (const auto notice = state_.loader->describe_notice(); !notice.empty()) {
           said.holds.back() += ", in " + notice;
@@ -140,21 +162,38 @@ class Report {
 
   [[nodiscard]] std::string rule() const {
     const auto& members = found_.members;
-    if (members.size() == 1) {
-      return members[0].waits_for.kind == Awaited::Kind::thread
-                 ? "a thread waits for its own end"
-                 : "an SRW lock is not recursive: a thread that has it must not acquire it again";
-    }
+    if (members.size() == 1) return rule_of_one(members[0].waits_for.kind);
     for (std::size_t i = 0; i < members.size(); ++i) {
       if (holds_loader_lock(members[i])) return rule_of_loader_lock(i);
     }
     const auto joins = [](const Found& member) { return member.waits_for.kind == Awaited::Kind::thread; };
     if (std::ranges::all_of(members, joins)) return "threads wait for each other's end";
+    const auto frees = [](const Found& member) {
+      return member.waits_for.kind == Awaited::Kind::fls_callbacks;
+    };
+    if (const auto at = std::ranges::find_if(members, frees); at != members.end()) {
+      return fmt::format(
+          "thread {} frees an FLS index, which waits for callbacks under way, while it holds what one of "
+          "them needs",
+          at->thread_id);
+    }
     if (const auto at = std::ranges::find_if(members, joins); at != members.end()) {
       return fmt::format("thread {} waits for a thread while it holds what that one needs to come to its end",
                          at->thread_id);
     }
     return "locks that are held together are to be acquired by all threads in the same order";
+  }
+
+  [[nodiscard]] static std::string rule_of_one(Awaited::Kind kind) {
+    switch (kind) {
+      case Awaited::Kind::thread:
+        return "a thread waits for its own end";
+      case Awaited::Kind::fls_index:
+      case Awaited::Kind::fls_callbacks:
+        return "an FLS index is locked while its callback runs: the callback must not free it";
+      default:
+        return "an SRW lock is not recursive: a thread that has it must not acquire it again";
+    }
   }
 
   [[nodiscard]] std::string rule_of_loader_lock(std::size_t i) const {
@@ -167,6 +206,9 @@ class Report {
       case Awaited::Kind::event:
       case Awaited::Kind::semaphore:
         what = "waits for what another thread is to do";
+        break;
+      case Awaited::Kind::fls_callbacks:
+        what = "frees an FLS index, which waits for callbacks under way,";
         break;
       default:
         what = "waits for a lock";

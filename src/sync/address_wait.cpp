@@ -27,10 +27,10 @@ bool equal(const void* address, const void* compare, std::size_t size) {
 }  // namespace
 
 ParkOutcome wait_on_address(const void* address, const void* compare, std::size_t size, os::Deadline deadline,
-                            Waiter& self) noexcept {
+                            Waiter& self, const LockKind* kind) noexcept {
   // Once without the bucket's lock: cheap, and if the guest's pointer is bad the fault happens here.
   if (!equal(address, compare, size)) return ParkOutcome::woken;
-  Parked parked(address, self);
+  Parked parked(address, self, 0, nullptr, kind);
   {
     ParkingLot lot(address);
     if (!equal(address, compare, size)) return ParkOutcome::woken;

@@ -53,7 +53,10 @@ void gave_up(const void* address) {
   section::state(cs).fetch_sub(kOneSleeper, std::memory_order_relaxed);
 }
 
-constexpr LockKind kSection{Awaited::Kind::section, &owner_of_section};
+constexpr LockKind kSection{Awaited::Kind::section,
+                            [](const LockKind&, const void* lock, std::vector<std::uint32_t>& ids) {
+                              ids.push_back(owner_of_section(lock));
+                            }};
 
 void become_owner(RTL_CRITICAL_SECTION& cs, abi::HANDLE self) {
   section::owner(cs).store(self, std::memory_order_relaxed);

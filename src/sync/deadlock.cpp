@@ -69,12 +69,15 @@ struct WaitGraph {
     } else if (const LockKind* kind = who.parked_for.load(); kind != nullptr) {
       const void* lock = who.parked_at.load();
       if (who.waits.load() != wait) return;  // another wait, or none
-      Waiter* owner = find(kind->owner(lock));
-      if (owner == nullptr) return;
-      nodes[i].stuck = true;
-      Need need{.thing = {kind->kind, lock}};
-      need.enders.push_back(add(owner));
-      nodes[i].needs.push_back(std::move(need));
+      std::vector<std::uint32_t> ids;
+      kind->add_owners(*kind, lock, ids);
+      std::vector<Need> needs;
+      for (const std::uint32_t id : ids) {
+        if (Waiter* owner = find(id)) needs.push_back({.thing = {kind->kind, lock}, .enders = {add(owner)}});
+      }
+      if (needs.empty()) return;
+      nodes[i].stuck = nodes[i].all = true;
+      nodes[i].needs = std::move(needs);
     }
   }
 
@@ -221,9 +224,10 @@ struct WaitGraph {
       const Node& node = nodes[step.node];
       deadlock.members.push_back({.thread_id = node.who->thread_id,
                                   .waits_for = node.needs[step.need].thing,
-                                  .also = node.needs.size() < 2 ? Deadlock::Also::none
-                                          : node.all            ? Deadlock::Also::all
-                                                                : Deadlock::Also::any,
+                                  .also = node.needs.size() < 2 || node.who->waiting == nullptr
+                                              ? Deadlock::Also::none
+                                          : node.all ? Deadlock::Also::all
+                                                     : Deadlock::Also::any,
                                   .holds = held_by(*node.who, circle)});
     }
     std::ranges::rotate(deadlock.members,

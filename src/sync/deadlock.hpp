@@ -3,11 +3,12 @@
 //     thread 4 --waits for--> critical section --owned by--> thread 8 --waits for--> thread 4 to end
 //
 // A critical section, an SRW lock held exclusively, a mutex and a thread that lives have an owner: the one
-// thread that can end a wait for it. A thread is stuck if whoever could end its wait is stuck. Nothing else
-// is believed to be stuck: not a wait with a deadline or an alertable one, nor one for what has no known
-// owner (an SRW lock that readers hold, an address, a condition variable, a timer, a file). An event or a
-// semaphore can be set by any thread; a wait for one is stuck if all other threads are, and if no new one can
-// come, since the lock that a thread needs for its start (the loader lock) is owned by one that is stuck.
+// thread that can end a wait for it. An FLS index has one that frees it, or several in its callbacks, who
+// must all come out of them. A thread is stuck if whoever could end its wait is stuck. Nothing else is
+// believed to be stuck: not a wait with a deadline or an alertable one, nor one for what has no known owner
+// (an SRW lock that readers hold, an address, a condition variable, a timer, a file). An event or a semaphore
+// can be set by any thread; a wait for one is stuck if all other threads are, and if no new one can come,
+// since the lock that a thread needs for its start (the loader lock) is owned by one that is stuck.
 //
 // When it is looked for
 // ---------------------
@@ -38,16 +39,27 @@ namespace bobbin::sync {
 
 /// What is waited for.
 struct Awaited {
-  enum class Kind : std::uint8_t { section, exclusive, shared, mutex, thread, event, semaphore } kind;
+  enum class Kind : std::uint8_t {
+    section,
+    exclusive,
+    shared,
+    mutex,
+    thread,
+    event,
+    semaphore,
+    fls_index,      ///< until it has been freed
+    fls_callbacks,  ///< of an index: until those under way are over
+  } kind;
   const void* address;  ///< of the guest's lock, or of the object: only to tell one from another
   friend bool operator==(const Awaited&, const Awaited&) = default;
 };
 
-/// A kind of lock in the guest's memory whose owner can be told from it.
+/// A kind of lock whose owners can be told.
 struct LockKind {
   Awaited::Kind kind;
-  /// The id of the thread that owns it, or 0. Reads memory that may be gone.
-  std::uint32_t (*owner)(const void* lock) noexcept;
+  /// Adds the ids of the threads that have it, all of which must let go; 0 is nobody. Called under the
+  /// dispatcher lock. Reads memory that may be gone.
+  void (*add_owners)(const LockKind& self, const void* lock, std::vector<std::uint32_t>& ids);
 };
 
 /// Threads that wait for each other, in a circle: each for the next one, the last for the first.

@@ -15,14 +15,14 @@ constexpr std::uint32_t kWriterTag = 0;
 constexpr std::uint32_t kReaderTag = 1;
 constexpr int kSpins = 100;
 
-std::uint32_t writer_of(const void* lock) noexcept {
+void add_writer(const LockKind& /*self*/, const void* lock, std::vector<std::uint32_t>& ids) {
   std::uint64_t word = 0;
-  if (os::copy_from_doubtful(&word, lock, sizeof word) != sizeof word) return 0;
-  return static_cast<std::uint32_t>(word >> 32);
+  if (os::copy_from_doubtful(&word, lock, sizeof word) != sizeof word) return;
+  ids.push_back(static_cast<std::uint32_t>(word >> 32));
 }
 
-constexpr LockKind kExclusive{Awaited::Kind::exclusive, &writer_of};
-constexpr LockKind kShared{Awaited::Kind::shared, &writer_of};
+constexpr LockKind kExclusive{Awaited::Kind::exclusive, &add_writer};
+constexpr LockKind kShared{Awaited::Kind::shared, &add_writer};
 
 /// What stands in the way of a thread that has been woken: for a writer any owner, for a reader a writer.
 bool blocked(std::uint64_t word, std::uint32_t tag) {

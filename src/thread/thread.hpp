@@ -138,6 +138,8 @@ class LifeObserver {
   /// No thread is left, and none was the last to exit in order: it was terminated, or several exited at once.
   /// Not in a thread any more: no guest code can run.
   virtual void no_thread_is_left(std::uint32_t code) noexcept = 0;
+  /// The current thread should call back for an FLS value, but the callback's image was unloaded.
+  virtual void fls_callback_is_gone(std::uint32_t index, const void* callback) noexcept = 0;
 };
 
 struct CreateOptions {
@@ -267,7 +269,7 @@ class Threads {
   LifeObserver* observer_ = nullptr;
   std::size_t default_stack_size_ = 1 << 20;
   bool fls_last_ = false;
-  GuestFlsHost fls_host_;
+  GuestFlsHost fls_host_{engine_.fls(), observer_};
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint32_t> stop_code_{0};  ///< exit code of all threads once stopping_ is set
   mutable os::Mutex mutex_;

@@ -32,6 +32,7 @@ BOBBIN_MS_ABI std::uint32_t spin_in_native(void*) {
 }
 
 struct Log final : LifeObserver {
+  void fls_callback_is_gone(std::uint32_t, const void*) noexcept override {}
   explicit Log(Threads& on) : threads(on) {}
   Result<void> born(Thread& thread) override {
     ++births;

@@ -14,6 +14,7 @@ struct Fls::Head {
   /// Which index the pass over this block is calling back for; 0 for none. Written by the passing thread.
   std::atomic<std::uint32_t> running;
   std::uint32_t position;  ///< in blocks_, or kUnlinked; guarded by lock_
+  FlsHolder holder;        ///< whose pass it is
 };
 
 namespace {
@@ -25,6 +26,13 @@ constexpr std::size_t kOwnChunk = 16 + 1;  ///< chunk 0 lies behind its block
 /// Stands for "no callback" in an allocated index, so that null can mean free.
 void* no_callback() { return reinterpret_cast<void*>(~std::uintptr_t{0}); }
 bool is_callback(void* callback) { return callback != nullptr && callback != no_callback(); }
+
+/// Marks a callback whose image is gone. No guest's address has this bit.
+constexpr std::uintptr_t kGone = std::uintptr_t{1} << 62;
+bool is_gone(void* callback) { return (reinterpret_cast<std::uintptr_t>(callback) & kGone) != 0; }
+void* without_mark(void* callback) {
+  return reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(callback) & ~kGone);
+}
 
 std::unexpected<Error> out_of_memory(const char* what) {
   return fail({.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = what});
@@ -165,6 +173,7 @@ Result<std::uint32_t> Fls::allocate(void* callback) {
     return out_of_memory(peb_ != nullptr ? "all 127 FLS indices are taken"
                                          : "all 4079 FLS indices are taken");
   }
+  never_used_ = std::max(never_used_.load(), index + 1);
   slots_[index].number = allocations_.load(std::memory_order_relaxed) + 1;
   allocations_.store(slots_[index].number, std::memory_order_release);
   set_callback(index, callback != nullptr ? callback : no_callback());
@@ -183,6 +192,27 @@ void Fls::set_callback(std::uint32_t index, void* callback) noexcept {
   if (callback != nullptr) peb_->FlsHighIndex = std::max(peb_->FlsHighIndex, index);
 }
 
+/// Marks a callback within those bytes as gone, or takes the mark off. Whether it was one.
+bool Fls::move_callback(std::uint32_t index, const void* base, std::size_t size, bool goes) noexcept {
+  std::atomic<void*>& there = slots_[index].callback;
+  const auto concerned = [&](void* callback) {
+    const auto at = reinterpret_cast<std::uintptr_t>(without_mark(callback));
+    return is_callback(callback) && is_gone(callback) != goes &&
+           at - reinterpret_cast<std::uintptr_t>(base) < size;
+  };
+  if (!concerned(there.load(std::memory_order_acquire))) return false;
+  const std::scoped_lock guard(lock_);
+  void* const callback = there.load(std::memory_order_relaxed);
+  if (!concerned(callback)) return false;
+  there.store(reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(callback) ^ kGone),
+              std::memory_order_release);
+  return true;
+}
+
+void Fls::image_comes(const void* base, std::size_t size) noexcept {
+  for (std::uint32_t index = 1; index < never_used_.load(); ++index) move_callback(index, base, size, false);
+}
+
 bool Fls::free(std::uint32_t index, void* own, FlsHost& host) noexcept {
   if (!in_range(index)) return false;
   Slot& slot = slots_[index];
@@ -194,12 +224,15 @@ bool Fls::free(std::uint32_t index, void* own, FlsHost& host) noexcept {
   bool whole = call.callback != nullptr;
   if (is_callback(call.callback) && passes_.load() != 0) {
     os::flush_process_writes();
-    whole = await(slot, host, [&] { return !is_running(index); });
+    whole = await(slot, host, FlsWait::callbacks, [&] { return !is_running(index); });
   }
   bool is_own = false;
   for (std::size_t position = ~std::size_t{0};
        whole && (call.value = take_next(index, position, own, is_own)) != nullptr;) {
-    if (is_callback(call.callback)) {
+    if (is_callback(call.callback) && is_gone(call.callback)) {
+      host.callback_is_gone(index, without_mark(call.callback));
+      whole = false;
+    } else if (is_callback(call.callback)) {
       whole = host.call_guest(
           [](void* raw) {
             auto& [callback, value] = *static_cast<Call*>(raw);
@@ -246,13 +279,13 @@ bool Fls::is_running(std::uint32_t index) noexcept {
 
 /// Sleeps until until() holds, which slot.changes tells of. False if the thread is to end.
 template <class Until>
-bool Fls::await(Slot& slot, FlsHost& host, Until until) noexcept {
+bool Fls::await(Slot& slot, FlsHost& host, FlsWait whom, Until until) noexcept {
   ++slot.waiting;
   bool goes_on = true;
   for (;;) {
     const std::uint32_t seen = slot.changes.load();
     if (until()) break;
-    if (!host.wait(slot.changes, seen)) {
+    if (!host.wait(slot.changes, seen, whom)) {
       goes_on = false;
       break;
     }
@@ -266,7 +299,9 @@ bool Fls::lock_slot(Slot& slot, FlsHost& host) noexcept {
     std::uint32_t nobody = 0;
     return slot.freeing.compare_exchange_strong(nobody, 1);
   };
-  return take() || await(slot, host, take);
+  if (!take() && !await(slot, host, FlsWait::freeing, take)) return false;
+  slot.holder.set(host.teb());
+  return true;
 }
 
 void Fls::unlock_slot(Slot& slot, FlsHost& host) noexcept {
@@ -274,6 +309,47 @@ void Fls::unlock_slot(Slot& slot, FlsHost& host) noexcept {
   if (slot.waiting.load() == 0) return;
   ++slot.changes;
   host.wake_all(slot.changes);
+}
+
+// ---- who has an index ------------------------------------------------------------------------------------
+
+void FlsHolder::set(const abi::TEB& teb) noexcept {
+  id_.store(0, std::memory_order_relaxed);  // until all three belong together
+  teb_.store(&teb, std::memory_order_release);
+  stack_.store(teb.StackBase, std::memory_order_release);
+  id_.store(static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(teb.UniqueThread)),
+            std::memory_order_release);
+}
+
+std::uint32_t FlsHolder::thread_id() const noexcept {
+  const std::uint32_t id = id_.load(std::memory_order_acquire);
+  const abi::TEB* const teb = teb_.load(std::memory_order_acquire);
+  const bool there = id != 0 && teb->StackBase == stack_.load(std::memory_order_acquire) &&
+                     teb->UniqueThread == reinterpret_cast<void*>(std::uintptr_t{id});
+  return there ? id : 0;
+}
+
+std::uint32_t Fls::index_of(const void* word) const noexcept {
+  const auto offset = static_cast<const std::byte*>(word) - reinterpret_cast<const std::byte*>(slots_.data());
+  return static_cast<std::uint32_t>(static_cast<std::size_t>(offset) / sizeof(Slot));
+}
+
+void* Fls::callback_of(std::uint32_t index) const noexcept {
+  void* const callback = slots_[index].callback.load(std::memory_order_acquire);
+  return is_callback(callback) ? without_mark(callback) : nullptr;
+}
+
+void Fls::add_holders(std::uint32_t index, FlsWait whom, std::vector<std::uint32_t>& ids) const {
+  if (whom == FlsWait::freeing) {
+    const Slot& slot = slots_[index];
+    if (slot.freeing.load(std::memory_order_acquire) != 0) ids.push_back(slot.holder.thread_id());
+    return;
+  }
+  const std::shared_lock guard(lock_);
+  for (std::size_t i = 0; i < count_; ++i) {
+    const Head& head = head_of(blocks_[i]);
+    if (head.running.load(std::memory_order_acquire) == index) ids.push_back(head.holder.thread_id());
+  }
 }
 
 // ---- the end of a fiber ----------------------------------------------------------------------------------
@@ -284,6 +360,7 @@ struct Fls::Pass {
   std::uint64_t started;       ///< indices allocated after that are left alone
   std::uint32_t next = 1;      ///< where to go on
   std::uint32_t held_off = 0;  ///< the index that is being freed, by which the walk could not pass
+  std::uint32_t gone = 0;      ///< the index whose callback's image was unloaded, where the walk ended
   std::uint32_t awaited = 0;   ///< the index whose callback is over, which somebody waits to free
 };
 
@@ -312,6 +389,12 @@ void Fls::walk(void* raw) noexcept {
       void* const callback = slot.callback.load(std::memory_order_acquire);
       void* const value = get(cell);
       if (value != nullptr && is_callback(callback) && slot.number <= pass.started) {
+        if (is_gone(callback)) [[unlikely]] {
+          head.running.store(outer, std::memory_order_release);
+          pass.next = index + 1;
+          pass.gone = pass.awaited = index;
+          return;
+        }
         call_back(callback, value);
         put(cell, nullptr);
       }
@@ -335,6 +418,7 @@ bool Fls::run(void* block, FlsHost& host) noexcept {
     if (head.position == kUnlinked) return true;
   }
   const std::uint32_t outer = head.running.load(std::memory_order_relaxed);
+  head.holder.set(host.teb());
   Pass pass{*this, block, allocations_.load(std::memory_order_acquire)};
   ++passes_;
   bool finished = true;
@@ -348,9 +432,13 @@ bool Fls::run(void* block, FlsHost& host) noexcept {
       ++slots_[index].changes;
       host.wake_all(slots_[index].changes);
     }
+    if (finished && pass.gone != 0) {
+      host.callback_is_gone(pass.gone, callback_of(pass.gone));
+      finished = false;
+    }
     if (const std::uint32_t index = std::exchange(pass.held_off, 0); finished && index != 0) {
       Slot& slot = slots_[index];
-      finished = await(slot, host, [&] { return slot.freeing.load() == 0; });
+      finished = await(slot, host, FlsWait::freeing, [&] { return slot.freeing.load() == 0; });
     }
   }
   --passes_;

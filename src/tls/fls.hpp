@@ -37,6 +37,7 @@
 #include <bit>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "abi/teb.hpp"
 #include "base/error.hpp"
@@ -71,17 +72,44 @@ struct FlsPlace {
   return {chunk, shifted - (16u << chunk) + 1};
 }
 
+/// Whom a wait for an index is for.
+enum class FlsWait : std::uint8_t {
+  freeing,    ///< the one that frees it
+  callbacks,  ///< all that are in its callback
+};
+
+/// A thread that frees an index or is in its callback. It counts as long as the thread stands on the same
+/// stack: the fiber that did so may have been left, and any thread may go on with it.
+class FlsHolder {
+ public:
+  /// By the thread itself.
+  void set(const abi::TEB& teb) noexcept;
+  /// The thread's id, or 0 if it is not there any more.
+  [[nodiscard]] std::uint32_t thread_id() const noexcept;
+
+ private:
+  std::atomic<const abi::TEB*> teb_{nullptr};
+  std::atomic<const void*> stack_{nullptr};
+  std::atomic<std::uint32_t> id_{0};
+};
+
 /// What callbacks and waits need of the thread that they happen on. An interface, since the room of threads
 /// stands above this one.
 class FlsHost {
  public:
   virtual ~FlsHost() = default;
+  /// The calling thread's.
+  [[nodiscard]] virtual const abi::TEB& teb() noexcept = 0;
   /// Runs body(context), which calls into the guest. False if it was left: the thread, or the guest, ended
   /// in one of those calls. So `body` owns nothing.
   [[nodiscard]] virtual bool call_guest(void (*body)(void*), void* context) noexcept = 0;
-  /// Sleeps while `word` holds `expected`; may wake for no reason. False if the thread is to end.
-  [[nodiscard]] virtual bool wait(std::atomic<std::uint32_t>& word, std::uint32_t expected) noexcept = 0;
+  /// Sleeps while `word`, which stands for an index (Fls::index_of), holds `expected`; may wake for no
+  /// reason. False if the thread is to end.
+  [[nodiscard]] virtual bool wait(std::atomic<std::uint32_t>& word, std::uint32_t expected,
+                                  FlsWait whom) noexcept = 0;
   virtual void wake_all(std::atomic<std::uint32_t>& word) noexcept = 0;
+  /// A callback is due whose image was unloaded (Fls::image_goes). It is not called.
+  virtual void callback_is_gone(std::uint32_t index, void* callback) noexcept = 0;
 };
 
 /// All indices and blocks of the process.
@@ -115,16 +143,35 @@ class Fls {
   /// Gives back what no fiber uses any more. Null is allowed.
   void release(void* block) noexcept;
 
+  /// An image is unloaded: what points into it is not called from now on, but said to be gone (FlsHost),
+  /// until an image comes there again. Tells of each such index.
+  template <class Tell>
+  void image_goes(const void* base, std::size_t size, Tell tell) noexcept {
+    for (std::uint32_t index = 1; index < never_used_.load(); ++index) {
+      if (move_callback(index, base, size, true)) tell(index, callback_of(index));
+    }
+  }
+  void image_comes(const void* base, std::size_t size) noexcept;
+
+  /// Which index a word that FlsHost::wait was given stands for.
+  [[nodiscard]] std::uint32_t index_of(const void* word) const noexcept;
+  /// The guest's callback of an index, or null.
+  [[nodiscard]] void* callback_of(std::uint32_t index) const noexcept;
+  /// Adds the ids of those that a wait is for.
+  void add_holders(std::uint32_t index, FlsWait whom, std::vector<std::uint32_t>& ids) const;
+
  private:
   struct Head;
   struct Pass;
   /// An index.
   struct Slot {
-    std::atomic<void*> callback;  ///< null: free; kNone: allocated without one. Written under lock_
-    std::uint64_t number;         ///< the how manieth allocation this was; guarded by lock_ and `freeing`
+    /// Null: free. no_callback(): allocated without one. Marked as gone: its image is. Written under lock_.
+    std::atomic<void*> callback;
+    std::uint64_t number;  ///< the how manieth allocation this was; guarded by lock_ and `freeing`
     std::atomic<std::uint32_t> freeing;  ///< the index's lock, its exclusive side: 1 if a thread has it
     std::atomic<std::uint32_t> waiting;  ///< threads that sleep, or are about to, until that changes
     std::atomic<std::uint32_t> changes;  ///< what they sleep on
+    FlsHolder holder;                    ///< who frees it
   };
   /// Cells in one piece: those of indices [first, end).
   struct Piece {
@@ -140,20 +187,22 @@ class Fls {
   void unlink(void* block) noexcept;
   [[nodiscard]] void* take_next(std::uint32_t index, std::size_t& position, void* own, bool& is_own) noexcept;
   void set_callback(std::uint32_t index, void* callback) noexcept;
+  bool move_callback(std::uint32_t index, const void* base, std::size_t size, bool goes) noexcept;
   static void walk(void* raw) noexcept;
   [[nodiscard]] bool is_running(std::uint32_t index) noexcept;
   [[nodiscard]] bool lock_slot(Slot& slot, FlsHost& host) noexcept;
   static void unlock_slot(Slot& slot, FlsHost& host) noexcept;
   template <class Until>
-  [[nodiscard]] bool await(Slot& slot, FlsHost& host, Until until) noexcept;
+  [[nodiscard]] bool await(Slot& slot, FlsHost& host, FlsWait whom, Until until) noexcept;
 
   const std::uint32_t limit_;
   abi::PEB* const peb_;
   abi::LIST_ENTRY own_list_;
   abi::LIST_ENTRY& list_;  ///< of blocks, for guests that walk it; guarded by lock_
 
-  os::RwLock lock_;  ///< inner to every other lock of tls/; never held while guest code runs
+  mutable os::RwLock lock_;  ///< inner to every other lock of tls/; never held while guest code runs
   ReservedArray<Slot> slots_;
+  std::atomic<std::uint32_t> never_used_{1};   ///< neither was any index from here on; written under lock_
   std::uint32_t lowest_maybe_free_ = 1;        ///< every index below is taken; guarded by lock_
   std::atomic<std::uint64_t> allocations_{0};  ///< counts allocate(); written under lock_
   /// All linked blocks, each naming its position; what is walked. Guarded by lock_.

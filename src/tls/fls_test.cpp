@@ -45,6 +45,12 @@ class FlsTest : public EngineFixture {
   }
   bool free(std::uint32_t index, void* own = nullptr) { return fls().free(index, own, host_); }
 
+  std::vector<std::uint32_t> holders(std::uint32_t index, FlsWait whom) {
+    std::vector<std::uint32_t> ids;
+    fls().add_holders(index, whom, ids);
+    return ids;
+  }
+
   Note note_;
   PlainHost host_;
 };
@@ -216,6 +222,36 @@ TEST_F(FlsTest, APassThatIsLeftGoesOnAnotherTime) {
   EXPECT_EQ(note_.told, (std::vector<int>{2}));
 }
 
+TEST_F(FlsTest, ACallbackWhoseImageIsGoneIsNotCalled) {
+  abi::TEB& teb = teb_of(*start());
+  const auto indices = allocate(1);
+  const auto none = allocate(1, nullptr);
+  std::vector<std::uint32_t> told;
+  const auto goes = [&](std::size_t size) {
+    fls().image_goes(kNote, size, [&](std::uint32_t index, void* callback) {
+      EXPECT_EQ(callback, kNote);
+      told.push_back(index);
+    });
+  };
+  goes(0);
+  EXPECT_EQ(told, std::vector<std::uint32_t>{});
+  goes(1);
+  EXPECT_EQ(told, indices);
+  goes(1);
+  EXPECT_EQ(told, indices) << "only once";
+  set(teb, indices[0], number(1));
+  set(teb, none[0], number(2));
+  EXPECT_FALSE(fls().run(teb.FlsData, host_));
+  EXPECT_EQ(host_.gone, indices[0]);
+  EXPECT_FALSE(free(indices[0]));
+  EXPECT_EQ(note_.told, std::vector<int>{});
+  EXPECT_EQ(fls().callback_of(indices[0]), kNote);
+  fls().image_comes(kNote, 1);
+  set(teb, indices[0], number(3));
+  EXPECT_TRUE(fls().run(teb.FlsData, host_));
+  EXPECT_EQ(note_.told, std::vector<int>{3});
+}
+
 TEST_F(FlsTest, FreeingWaitsForACallbackUnderWay) {
   abi::TEB& teb = teb_of(*start());
   const auto indices = allocate(2);
@@ -230,6 +266,11 @@ TEST_F(FlsTest, FreeingWaitsForACallbackUnderWay) {
       });
       while (host_.waits.load() == 0) std::this_thread::yield();
       EXPECT_FALSE(freed);
+      EXPECT_EQ(holders(indices[0], FlsWait::callbacks), (std::vector<std::uint32_t>{4}));
+      EXPECT_EQ(holders(indices[0], FlsWait::freeing), (std::vector<std::uint32_t>{4}));
+      EXPECT_EQ(holders(indices[1], FlsWait::callbacks), std::vector<std::uint32_t>{});
+      host_.own_teb.StackBase = this;  // as if that fiber had been left
+      EXPECT_EQ(holders(indices[0], FlsWait::callbacks), (std::vector<std::uint32_t>{0}));
     }
   };
   fls().run(teb.FlsData, host_);
@@ -265,7 +306,8 @@ TEST_F(FlsTest, BeforeWindows10TheIndicesAreInThePeb) {
   make({});
 }
 
-// ---- threads by the thousand: each value is called back once
+// ---- threads by the thousand, among FLS indices and modules that come and go: each value is called back
+// once
 // -----------------------------------------------
 
 struct Value {
@@ -300,7 +342,16 @@ class FlsStressTest : public EngineFixture {
     engine_->destroy_thread(*record);
   }
 
-  /// Frees its shared index again and again, under those threads, and takes another.
+  /// What a LoadLibrary and a FreeLibrary do to TLS.
+  void load_and_unload() {
+    Image image(64);
+    const std::scoped_lock loader_lock(loader_lock_);
+    load(image);
+    ++loads_;
+  }
+
+  /// Frees its shared index again and again, under those threads, and takes another; loads a module in
+  /// between.
   void free_and_allocate(Shared& shared, Value* values, std::size_t count) {
     auto record = engine_->create_thread();
     ASSERT_TRUE(record);
@@ -311,12 +362,15 @@ class FlsStressTest : public EngineFixture {
       ASSERT_TRUE(engine_->fls().set(teb, shared.index, values++));
       ASSERT_TRUE(engine_->fls().free(shared.index, teb.FlsData, host_));
       shared.index = *engine_->fls().allocate(kTell);
+      if (i % 8 == 0) load_and_unload();
     }
     ASSERT_TRUE(engine_->fls().run(teb.FlsData, host_));
     engine_->destroy_thread(*record);
   }
 
   PlainHost host_;
+  std::mutex loader_lock_;
+  std::atomic<int> loads_{0};
   std::array<std::uint32_t, 4> lasting_{};
   std::array<Shared, kFreeing> shared_;
 };
@@ -341,6 +395,7 @@ TEST_F(FlsStressTest, NothingLostNothingTwice) {
   for (std::thread& worker : workers) worker.join();
   for (std::size_t i = 0; i < kBorn * kEach; ++i) ASSERT_EQ(born[i].told, 1) << i;
   for (std::size_t i = 0; i < kFreeing * kRounds; ++i) ASSERT_EQ(freed[i].told, 1) << i;
+  EXPECT_EQ(loads_, kFreeing * ((kRounds + 7) / 8));
 }
 
 }  // namespace

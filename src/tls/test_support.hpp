@@ -79,19 +79,24 @@ class TestHeap final : public GuestHeap {
 /// A thread that is never stopped, and calls the guest as it comes.
 class PlainHost final : public FlsHost {
  public:
+  PlainHost() { own_teb.UniqueThread = reinterpret_cast<void*>(std::uintptr_t{4}); }
+  const abi::TEB& teb() noexcept override { return own_teb; }
   bool call_guest(void (*body)(void*), void* context) noexcept override {
     if (refuses) return false;
     body(context);
     return true;
   }
-  bool wait(std::atomic<std::uint32_t>& word, std::uint32_t expected) noexcept override {
+  bool wait(std::atomic<std::uint32_t>& word, std::uint32_t expected, FlsWait) noexcept override {
     ++waits;
     os::futex_wait(word, expected);
     return true;
   }
   void wake_all(std::atomic<std::uint32_t>& word) noexcept override { os::futex_wake(word, 1 << 30); }
-  bool refuses = false;  ///< as a thread that was told to end
+  void callback_is_gone(std::uint32_t index, void*) noexcept override { gone = index; }
+  std::uint32_t gone = 0;  ///< the index of the last callback whose image was
+  bool refuses = false;    ///< as a thread that was told to end
   std::atomic<int> waits{0};
+  abi::TEB own_teb{};
 };
 
 /// An engine that grows in place, unless a test is run for both ways (BothWays).

@@ -176,9 +176,10 @@ def judge_text(options, got):
 
 
 def judge_report(options, out, err):
-    """Nothing on stdout, and on stderr what the transcript says, but for addresses and distances."""
+    """On stdout its transcript, or nothing, and on stderr what the report says, but for addresses and distances."""
+    expected = options.expected.read_text() if options.expected else ""
     said = re.sub(r"\+0x[0-9a-f]+", "+0x?", re.sub(r"\b0x[0-9a-f]{8,}", "0x?", err))
-    return same_or_diff("", out, "nothing") and same_or_diff(options.report.read_text(), said, options.report)
+    return same_or_diff(expected, out, options.expected or "nothing") and same_or_diff(options.report.read_text(), said, options.report)
 
 
 def wine_difference(options):
@@ -277,7 +278,7 @@ def main():
     one.add_argument("--prefix", type=pathlib.Path, help="Wine's prefix")
     one.add_argument("--name", required=True, help="as in wine_differences.json")
     one.add_argument("--expected", type=pathlib.Path, help="the transcript")
-    one.add_argument("--report", type=pathlib.Path, help="what bobbin says on stderr of a program that prints nothing")
+    one.add_argument("--report", type=pathlib.Path, help="what bobbin says on stderr")
     one.add_argument("--exit-code", type=int, default=0)
     one.add_argument("--timeout", type=float, default=30, help="seconds until it counts as hung")
     one.add_argument("--typed", type=lambda text: text.replace("\\r", "\r"),

@@ -191,6 +191,74 @@ static void fls_callback_in_dllmain(void) {
   in_dll(free_index_in_step);
 }
 
+// FlsFree waits until the callbacks of its index that are under way have returned; here they cannot.
+static DWORD WINAPI end_with_value(void* unused) {
+  FlsSetValue(g_index, &g_index);
+  return 0;
+}
+static void NTAPI load_in_callback(void* value) {
+  SetEvent(g_ready);
+  wait(g_go);
+  GetModuleHandleA("kernel32.dll");
+}
+static void free_after_go_in_step(void) {
+  SetEvent(g_go);
+  FlsFree(g_index);
+}
+static void fls_free_in_dllmain(void) {
+  g_index = FlsAlloc(load_in_callback);
+  start(end_with_value);
+  wait(g_ready);
+  in_dll(free_after_go_in_step);
+}
+
+static void NTAPI first_in_callback(void* value) {
+  SetEvent(g_ready);
+  EnterCriticalSection(&g_first);
+  LeaveCriticalSection(&g_first);
+}
+static void fls_free_under_section(void) {
+  EnterCriticalSection(&g_first);
+  g_index = FlsAlloc(first_in_callback);
+  start(end_with_value);
+  wait(g_ready);
+  FlsFree(g_index);
+}
+
+static void NTAPI free_in_callback(void* value) { FlsFree(g_index); }
+static void fls_free_in_own_callback(void) {
+  g_index = FlsAlloc(free_in_callback);
+  wait(start(end_with_value));
+}
+
+// The callback of an index that is freed joins a thread, which has a value too, and ends: it waits for its
+// turn.
+static DWORD WINAPI end_with_value_after_go(void* unused) {
+  FlsSetValue(g_index, &g_index);
+  SetEvent(g_ready);
+  wait(g_go);
+  return 0;
+}
+static DWORD WINAPI stay_with_value(void* unused) {
+  FlsSetValue(g_index, &g_first);
+  SetEvent(g_ready);
+  wait(g_event);
+  return 0;
+}
+static void NTAPI join_other_in_callback(void* value) {
+  if (value != &g_first) return;
+  SetEvent(g_go);
+  wait(g_thread);
+}
+static void fls_free_joins(void) {
+  g_index = FlsAlloc(join_other_in_callback);
+  g_thread = start(end_with_value_after_go);
+  wait(g_ready);
+  start(stay_with_value);  // the last one to come is called back first
+  wait(g_ready);
+  FlsFree(g_index);
+}
+
 // A TLS callback joins, at the end of a thread: what Rust's Join-on-Drop was (specification 7).
 static DWORD WINAPI joined_at_exit(void* unused) {
   SetEvent(g_ready);
@@ -443,14 +511,23 @@ static void bounded_join_in_dllmain(void) {
 }
 
 // The same callback at the end of a thread, where no lock is held: what Join-on-Drop has become.
-static DWORD WINAPI end_with_value(void* unused) {
-  FlsSetValue(g_index, &g_index);
-  return 0;
-}
 static void fls_callback_at_exit(void) {
   g_index = FlsAlloc(join_in_callback);
   HANDLE thread = start(end_with_value);
   wait(thread);
+}
+
+// FlsFree waits for a callback that takes its time.
+static void NTAPI take_time_in_callback(void* value) {
+  SetEvent(g_ready);
+  Sleep(LONG_ENOUGH);
+}
+static void fls_free_in_turn(void) {
+  g_index = FlsAlloc(take_time_in_callback);
+  EnterCriticalSection(&g_first);
+  start(end_with_value);
+  wait(g_ready);
+  FlsFree(g_index);
 }
 
 // ---- which
@@ -476,6 +553,10 @@ static const struct {
     SCENARIO(end_in_dllmain),
     SCENARIO(join_in_tls_callback),
     SCENARIO(fls_callback_in_dllmain),
+    SCENARIO(fls_free_in_dllmain),
+    SCENARIO(fls_free_under_section),
+    SCENARIO(fls_free_in_own_callback),
+    SCENARIO(fls_free_joins),
     // near misses
     SCENARIO(one_only_tries),
     SCENARIO(a_bounded_wait),
@@ -492,6 +573,7 @@ static const struct {
     SCENARIO(suspended_owner),
     SCENARIO(bounded_join_in_dllmain),
     SCENARIO(fls_callback_at_exit),
+    SCENARIO(fls_free_in_turn),
 };
 
 static const char* last_word(const char* text) {
