@@ -8,6 +8,9 @@ include(CMakePackageConfigHelpers)
 set_target_properties(bobbin PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
 install(TARGETS bobbin EXPORT bobbin)
 install(DIRECTORY include/bobbin DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# For programs compiled for Windows; apart from the host's headers, since -I would hide their own.
+set(BOBBIN_GUEST_INCLUDE ${CMAKE_INSTALL_DATADIR}/bobbin/guest/include)
+install(DIRECTORY guest/include/bobbin DESTINATION ${BOBBIN_GUEST_INCLUDE})
 if(TARGET bobbin_command)
   install(TARGETS bobbin_command)
 endif()
@@ -15,7 +18,7 @@ endif()
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/bobbin)
 install(EXPORT bobbin NAMESPACE bobbin:: DESTINATION ${package} FILE bobbinTargets.cmake)
 configure_package_config_file(cmake/bobbinConfig.cmake.in ${CMAKE_BINARY_DIR}/bobbinConfig.cmake
-  INSTALL_DESTINATION ${package} NO_SET_AND_CHECK_MACRO)
+  INSTALL_DESTINATION ${package} PATH_VARS BOBBIN_GUEST_INCLUDE NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/bobbinConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/bobbinConfig.cmake ${CMAKE_BINARY_DIR}/bobbinConfigVersion.cmake
   DESTINATION ${package})

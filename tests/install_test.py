@@ -19,6 +19,9 @@ cmake_minimum_required(VERSION 3.25)
 project(consumer LANGUAGES CXX)
 find_package(bobbin 0.1 REQUIRED)
 add_executable(consumer consumer.cpp)
+if(NOT EXISTS ${bobbin_GUEST_INCLUDE_DIR}/bobbin/thread_exit.hpp)
+  message(FATAL_ERROR "no headers for guests in ${bobbin_GUEST_INCLUDE_DIR}")
+endif()
 target_link_libraries(consumer PRIVATE bobbin::bobbin)
 """
 
@@ -71,6 +74,8 @@ def main():
         check(work / "build" / "consumer", "CMake", env=environment)
 
         pkg_config = dict(os.environ, PKG_CONFIG_PATH=str(installed(prefix, "lib*/**/pkgconfig")))
+        for_guests = Path(run("pkg-config", "--variable=guest_includedir", "bobbin", env=pkg_config).strip())
+        installed(for_guests, "bobbin/thread_exit.hpp")
         flags = run("pkg-config", "--cflags", "--libs", "bobbin", env=pkg_config).split()
         run(options.cxx, "-std=c++23", CONSUMER, *flags, "-o", work / "by-pkg-config")
         check(work / "by-pkg-config", "pkg-config", env=environment)
