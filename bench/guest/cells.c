@@ -1,6 +1,6 @@
 // TlsAlloc and TlsFree while so many threads live: cells THREADS. The slot is one that no thread has set, or
-// (cell.set) one that every thread has set: freeing it makes it NULL in all of them. That can be done once, unless
-// there is one thread only, which sets them again.
+// (cell.set) one that every thread has set: freeing it makes it NULL in all of them. That can be done once,
+// unless there is one thread only, which sets them again.
 #include "bench.h"
 
 enum { kPairs = 2000, kSet = 40, kPassesAlone = 100 };

@@ -1,5 +1,5 @@
-// TlsGetValue and TlsSetValue, in the TEB's own 64 slots and in the expansion array. The loops are unrolled: a jump
-// back after each call would cost about a third of what the call does.
+// TlsGetValue and TlsSetValue, in the TEB's own 64 slots and in the expansion array. The loops are unrolled:
+// a jump back after each call would cost about a third of what the call does.
 #include "bench.h"
 
 enum { kIterations = 2000000 };

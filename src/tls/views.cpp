@@ -45,7 +45,8 @@ Result<void> Views::place(std::uint64_t offset, std::span<const std::byte> bytes
   }
   auto written = file_.write(offset, bytes);
   if (!written) punch(offset, end - offset);
-  // The births to come ask whether the image's pages have been written to, soonest answered where none is mapped.
+  // The births to come ask whether the image's pages have been written to, soonest answered where none is
+  // mapped.
   if (os::never_written(bytes.data(), bytes.size())) forget_reading(bytes);
   return written;
 }

@@ -1,6 +1,6 @@
 // Which pages of a private file mapping have become copies: /proc/self/pagemap tells, for each page, whether
-// what is there belongs to a file. Since Linux 6.7 it can be asked for the first copy in a range, and skips what
-// was never touched; before, an entry for each page has to be read, which takes forty times as long.
+// what is there belongs to a file. Since Linux 6.7 it can be asked for the first copy in a range, and skips
+// what was never touched; before, an entry for each page has to be read, which takes forty times as long.
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
