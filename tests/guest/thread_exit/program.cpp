@@ -247,7 +247,9 @@ void load_and_keep() {
 }
 
 Register g_register;
+HANDLE g_leave;  // a semaphore: an event lets go whichever thread comes first, not the one to be joined
 void unload_among_threads() {
+  g_leave = CreateSemaphoreA(nullptr, 0, 4, nullptr);
   for (int round = 0; round < 20; ++round) {
     HMODULE dll = load();
     g_register = export_of<Register>(dll, "register_thread");
@@ -256,7 +258,7 @@ void unload_among_threads() {
       thread = start([](void*) -> DWORD {
         g_register("A WORKER");
         SetEvent(g_ready);
-        WaitForSingleObject(g_go, INFINITE);
+        WaitForSingleObject(g_leave, INFINITE);
         return 0;
       });
       WaitForSingleObject(g_ready, INFINITE);
@@ -264,10 +266,8 @@ void unload_among_threads() {
     if (round == 0) g_register("main");
     FreeLibrary(dll);  // the four can still end, and nobody calls them back
     if (round == 0) std::printf("unloaded\n");
-    for (HANDLE thread : threads) {
-      SetEvent(g_go);
-      join(thread);
-    }
+    ReleaseSemaphore(g_leave, 4, nullptr);
+    for (HANDLE thread : threads) join(thread);
   }
   std::printf("the threads have ended\n");
 }
