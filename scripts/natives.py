@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MOST_PARTIAL = 10
 BEGIN, END = "<!-- partial natives: written by scripts/natives.py --write -->", "<!-- end of partial natives -->"
 
-ENTRY = re.compile(r'\b(NATIVE|NT_NATIVE|FAST|HOT|HOT_FAST|PARTIAL)\(\s*(k\w+(?:\s*\|\s*k\w+)*|[^,()]*\([^()]*\))\s*,\s*(\w+)\s*'
-                   r'(?:,\s*((?:"(?:[^"\\]|\\.)*"\s*)+))?\)')
+ENTRY = re.compile(r'\b(NATIVE_AT|NATIVE|NT_NATIVE|FAST|HOT|HOT_FAST|PARTIAL)\(\s*(k\w+(?:\s*\|\s*k\w+)*|[^,()]*\([^()]*\))\s*,\s*(\w+)\s*'
+                   r'(?:,\s*((?:"(?:[^"\\]|\\.)*"\s*)+|\d+))?\)')
 ENTRY_AS = re.compile(r'\b(FAST|HOT)_AS\([^"]*"(\w+)"\s*,\s*([\w:]+)')  # exported under another name than its C++ one
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 

@@ -59,7 +59,8 @@ void add_runtime_options(CLI::App& command, Settings& settings) {
       ->allow_extra_args(false);
   command
       .add_option("--trace", settings.trace,
-                  "Say what happens: loader, tls, thread, exit, sync (comma separated)")
+                  "Say what happens: loader, tls, thread, exit, sync, native (functions asked for in vain; "
+                  "comma separated)")
       ->delimiter(',')
       ->allow_extra_args(false);
   command

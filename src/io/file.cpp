@@ -421,6 +421,31 @@ bool File::delete_pending() const {
   return options_.shares != nullptr && options_.shares->delete_pending(options_.id);
 }
 
+Result<void> File::associate(sync::Ref<sync::CompletionPort> port, std::uint64_t key) {
+  const std::scoped_lock lock(mutex_);
+  if (port_ || (options_.flags & abi::FILE_FLAG_OVERLAPPED) == 0)
+    return refused(abi::STATUS_INVALID_PARAMETER, "the file has a port, or no overlapped operations");
+  port_ = std::move(port);
+  port_key_ = key;
+  return {};
+}
+
+void File::completed(void* overlapped, std::size_t transferred) {
+  if (skips_port_) return;
+  const std::scoped_lock lock(mutex_);
+  if (port_) port_->post({.key = port_key_, .overlapped = overlapped, .transferred = transferred});
+}
+
+sync::Ref<sync::Object> File::listing() const {
+  const std::scoped_lock lock(mutex_);
+  return listing_;
+}
+
+void File::set_listing(sync::Ref<sync::Object> listing) {
+  const std::scoped_lock lock(mutex_);
+  std::swap(listing_, listing);  // the old one goes without our lock
+}
+
 Result<std::size_t> File::available() const {
   int count = 0;
   if (ioctl(fd(), FIONREAD, &count) != 0) return host_failure("FIONREAD", errno == ENOTTY ? EINVAL : errno);

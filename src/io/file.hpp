@@ -18,6 +18,7 @@
 #include "base/error.hpp"
 #include "os/descriptor.hpp"
 #include "os/os.hpp"
+#include "sync/completion_port.hpp"
 #include "sync/object.hpp"
 
 namespace bobbin::io {
@@ -173,6 +174,18 @@ class File final : public sync::Waitable {
   [[nodiscard]] Result<void> set_delete_pending(bool pending);
   [[nodiscard]] bool delete_pending() const;
 
+  /// From now on the port is told of each overlapped operation, under `key`. STATUS_INVALID_PARAMETER if it
+  /// has a port, or was not opened for overlapped operations.
+  [[nodiscard]] Result<void> associate(sync::Ref<sync::CompletionPort> port, std::uint64_t key);
+  /// The port is told only of what is not complete on return (which is nothing) from now on.
+  void skip_port_on_success() { skips_port_ = true; }
+  /// Tells the port, if there is one, of an operation that has succeeded.
+  void completed(void* overlapped, std::size_t transferred);
+
+  /// How far the listing of an open folder has come; its maker's to understand.
+  [[nodiscard]] sync::Ref<sync::Object> listing() const;
+  void set_listing(sync::Ref<sync::Object> listing);
+
   /// Bytes that wait in a pipe.
   [[nodiscard]] Result<std::size_t> available() const;
   /// Copies what waits in a pipe, without taking it.
@@ -188,6 +201,11 @@ class File final : public sync::Waitable {
 
   os::Descriptor descriptor_;
   const Options options_;
+  mutable os::Mutex mutex_;
+  sync::Ref<sync::Object> listing_;       ///< guarded by mutex_
+  sync::Ref<sync::CompletionPort> port_;  ///< guarded by mutex_; never changes again
+  std::uint64_t port_key_ = 0;            ///< guarded by mutex_, likewise
+  std::atomic<bool> skips_port_{false};
 };
 
 /// Waits until `fd` can be read (or written), however long that takes. STATUS_CANCELLED when `self` is

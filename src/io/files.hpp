@@ -43,6 +43,8 @@ class Search final : public sync::Object {
       : Object(sync::Kind::directory_search), folder_(std::move(folder)), names_(std::move(names)) {}
   /// The next name that still exists, or STATUS_NO_MORE_FILES.
   [[nodiscard]] Result<Found> next();
+  /// The name that came last comes again.
+  void put_back();
 
  private:
   ~Search() override = default;
@@ -89,6 +91,9 @@ class Files {
 
   /// Begins a search for `pattern` in its folder. STATUS_NO_SUCH_FILE if nothing matches.
   [[nodiscard]] Result<sync::Ref<Search>> search(std::u16string_view pattern, bool folders_only) const;
+
+  /// The search that lists an open folder, kept with it; from the start if there was none, or if `restart`.
+  [[nodiscard]] Result<sync::Ref<Search>> listing(File& folder, bool restart) const;
 
   /// The Windows path of an open file, by the name that it has now.
   [[nodiscard]] Result<std::u16string> path_of(const File& file) const;

@@ -65,6 +65,23 @@ Result<Found> Search::next() {
   return refused(abi::STATUS_NO_MORE_FILES, "the search has come to its end");
 }
 
+void Search::put_back() {
+  const std::scoped_lock lock(mutex_);
+  --at_;
+}
+
+Result<sync::Ref<Search>> Files::listing(File& folder, bool restart) const {
+  if (folder.file_kind() != FileKind::folder)
+    return refused(abi::STATUS_INVALID_PARAMETER, "only folders can be listed");
+  if (auto kept = folder.listing(); kept && !restart)
+    return sync::Ref<Search>::adopt(static_cast<Search*>(kept.leak()));
+  auto path = path_of(folder);
+  if (!path) return propagate(path);
+  auto fresh = search(*path + u"\\*", false);
+  if (fresh) folder.set_listing(*fresh);
+  return fresh;
+}
+
 Result<sync::Ref<Search>> Files::search(std::u16string_view pattern, bool folders_only) const {
   (void)folders_only;  // advice to the file system, which Windows ignores as well
   pattern = pattern.substr(0, pattern.find(u'\0'));

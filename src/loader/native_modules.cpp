@@ -171,6 +171,13 @@ const NativeExport* NativeTable::find(std::string_view name, std::uint16_t dlls)
 }
 
 const NativeExport* NativeTable::find(std::uint32_t ordinal, std::uint16_t dlls) const {
+  bool numbered = false;
+  for (const Row& row : rows_) {
+    if ((row.native->dlls & dlls) == 0 || row.native->ordinal == 0) continue;
+    if (row.native->ordinal == ordinal) return row.native;
+    numbered = true;
+  }
+  if (numbered) return nullptr;
   for (const Row& row : rows_) {
     if ((row.native->dlls & dlls) != 0 && --ordinal == 0) return row.native;
   }

@@ -27,6 +27,7 @@ struct NativeExport {
   std::uint16_t dlls;
   const char* partial = nullptr;         ///< what it leaves undone, if it does only part of its job
   const arch::FastPath* fast = nullptr;  ///< what guests call in its place, if it has one
+  std::uint16_t ordinal = 0;             ///< by which programs import it, if there are such
 };
 
 /// All natives by name. Built once, then read-only. A name may be there more than once, for different DLLs.
@@ -35,7 +36,8 @@ class NativeTable {
   explicit NativeTable(std::span<const std::span<const NativeExport>> tables);
   /// The export of that name from any DLL of `dlls`.
   [[nodiscard]] const NativeExport* find(std::string_view name, std::uint16_t dlls) const;
-  /// The export of that ordinal: of() counted from 1, which is what the DLL's synthetic image says.
+  /// The export with that ordinal. Where a DLL's exports have none, of() counted from 1, which is what its
+  /// synthetic image says.
   [[nodiscard]] const NativeExport* find(std::uint32_t ordinal, std::uint16_t dlls) const;
   /// Every export of `dlls`, sorted by name.
   [[nodiscard]] std::vector<const NativeExport*> of(std::uint16_t dlls) const;

@@ -164,7 +164,7 @@ Result<void> AddressSpace::change(const Range& range, std::uint32_t protect) {
 }
 
 Result<void> AddressSpace::commit_file(void* at, std::size_t size, int fd, std::uint64_t offset,
-                                       std::uint32_t protect) {
+                                       std::uint32_t protect, Writes writes) {
   const auto host = host_protection(protect);
   if (!host) return refuse_protection(protect);
   const Lock lock(mutex_);
@@ -175,8 +175,11 @@ Result<void> AddressSpace::commit_file(void* at, std::size_t size, int fd, std::
     return refuse(abi::STATUS_CONFLICTING_ADDRESSES, at, size, "part of it is committed already");
   }
   pages.prepare();
-  auto mapped = os::map_private(fd, offset, size, *host, at);
-  if (!mapped) return propagate(mapped);
+  if (writes == Writes::shared) {
+    if (auto mapped = os::map_shared(fd, offset, size, *host, at); !mapped) return mapped;
+  } else {
+    if (auto mapped = os::map_private(fd, offset, size, *host, at); !mapped) return propagate(mapped);
+  }
   pages.set(range->start, range->end, protect);
   return {};
 }

@@ -73,10 +73,12 @@ class AddressSpace {
   /// Commits pages of one allocation. Committed pages keep their content; their protection changes.
   [[nodiscard]] Result<void> commit(void* at, std::size_t size, std::uint32_t protect);
 
-  /// Puts pages of a file, copy-on-write, over reserved pages of one allocation (they become committed).
+  /// Who sees what is written to a file's pages.
+  enum class Writes : std::uint8_t { copied, shared };
+  /// Puts pages of a file over reserved pages of one allocation (they become committed).
   /// STATUS_CONFLICTING_ADDRESSES if one of them is committed already.
   [[nodiscard]] Result<void> commit_file(void* at, std::size_t size, int fd, std::uint64_t offset,
-                                         std::uint32_t protect);
+                                         std::uint32_t protect, Writes writes = Writes::copied);
 
   /// Changes the protection of committed pages of one allocation; hands back the first page's old one.
   /// STATUS_NOT_COMMITTED if one of them is only reserved.

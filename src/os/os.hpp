@@ -50,6 +50,10 @@ void release(void* at, std::size_t size) noexcept;
 [[nodiscard]] Result<std::byte*> map_private(int fd, std::uint64_t offset, std::size_t size,
                                              Protection protection, void* at = nullptr);
 
+/// Maps [offset, offset + size) of `fd` over reserved space at `at`, shared with whoever else maps it.
+[[nodiscard]] Result<void> map_shared(int fd, std::uint64_t offset, std::size_t size, Protection protection,
+                                      void* at);
+
 /// Whether no page of [at, at + size) has been written to since it was privately mapped from a file. False if
 /// it cannot be known, and for memory that has no file behind it.
 [[nodiscard]] bool never_written(const void* at, std::size_t size) noexcept;

@@ -11,6 +11,15 @@ inline constexpr loader::NativeDll kNativeDlls[] = {
     {"kernel32.dll", win32::kKernel32 | win32::kNtdll},
     {"kernelbase.dll", win32::kKernel32 | win32::kNtdll},
     {"advapi32.dll", win32::kAdvapi32},
+    {"bcrypt.dll", win32::kBcrypt},
+    {"bcryptprimitives.dll", win32::kBcryptPrimitives},
+    {"combase.dll", win32::kOle32},
+    {"ole32.dll", win32::kOle32},
+    {"oleaut32.dll", win32::kOleAut32},
+    {"shell32.dll", win32::kShell32},
+    {"user32.dll", win32::kUser32},
+    {"userenv.dll", win32::kUserenv},
+    {"ws2_32.dll", win32::kWs2_32},
 };
 
 /// Where DLLs are searched for, by the options and the defaults that they leave open.

@@ -160,6 +160,10 @@ void Wait::rouse_queue(Waitable& object, DispatcherLock& lock) {
   }
 }
 
+void Wait::alert(Waiter& waiter, DispatcherLock& lock) {
+  if (waiter.waiting != nullptr && waiter.waiting->alertable) lock.wake(waiter, Waiter::kLook);
+}
+
 void Wait::poll_timers(DispatcherLock& lock) {
   for (Waitable* object : objects) {
     if (!passed(object->due())) continue;
@@ -180,9 +184,10 @@ bool Wait::over(DispatcherLock& lock) {
   if (blocks == nullptr) return true;
   self.wake.store(0);
   const bool interrupted = self.interrupted.load();
-  if (interrupted || passed(deadline)) {
+  const bool alerted = alertable && !self.apcs.empty();
+  if (interrupted || alerted || passed(deadline)) {
     dequeue();
-    outcome = {interrupted ? Outcome::interrupted : Outcome::timed_out, 0};
+    outcome = {interrupted ? Outcome::interrupted : alerted ? Outcome::alerted : Outcome::timed_out, 0};
     return true;
   }
   until = earlier(deadline, next_due());
@@ -197,6 +202,7 @@ WaitOutcome wait(std::span<Waitable* const> objects, bool all, os::Deadline dead
   {
     DispatcherLock lock;
     if (wait.try_satisfy()) return wait.outcome;
+    if (alertable && !self.apcs.empty()) return {Outcome::alerted, 0};
     if (deadline && *deadline == 0) return {Outcome::timed_out, 0};
     wait.enqueue(reinterpret_cast<Wait::Block*>(storage));
     if (wait.over(lock)) return wait.outcome;
@@ -212,6 +218,20 @@ void interrupt(Waiter& waiter) noexcept {
   waiter.interrupted.store(true);
   waiter.wake.fetch_or(Waiter::kLook);
   os::futex_wake(waiter.wake, 1);
+}
+
+void queue_apc(Waiter& waiter, const Apc& apc) {
+  DispatcherLock lock;
+  waiter.apcs.push_back(apc);
+  Wait::alert(waiter, lock);
+}
+
+std::optional<Apc> take_apc(Waiter& self) noexcept {
+  const DispatcherLock lock;
+  if (self.apcs.empty()) return std::nullopt;
+  const Apc first = self.apcs.front();
+  self.apcs.pop_front();
+  return first;
 }
 
 void DispatcherLock::notify(Waitable& object) noexcept { Wait::serve_queue(object, *this); }

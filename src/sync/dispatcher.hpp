@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "os/os.hpp"
@@ -14,14 +15,15 @@ inline constexpr std::size_t kMaximumWaitObjects = 64;
 
 /// How a wait ended. `index` is the object that ended it, for a wait on any.
 struct WaitOutcome {
-  enum class Kind : std::uint8_t { satisfied, abandoned, timed_out, interrupted } kind;
+  enum class Kind : std::uint8_t { satisfied, abandoned, timed_out, alerted, interrupted } kind;
   std::uint32_t index = 0;
 };
 
 /// Waits for any or all of `objects` (0 to 64; with none it sleeps), consuming what satisfied it. Duplicates
 /// in a wait for all are the caller's fault to refuse. The caller keeps the objects alive. A deadline in the
 /// past polls. `interrupted` means that Waiter::interrupted was set: the caller returns to its native's end,
-/// where the stop request is served. Of an `alertable` wait nobody says that it cannot end (deadlock.hpp).
+/// where the stop request is served. An `alertable` wait that would sleep ends as `alerted` when there are
+/// procedure calls for the thread (take_apc); nobody says of it that it cannot end (deadlock.hpp).
 [[nodiscard]] WaitOutcome wait(std::span<Waitable* const> objects, bool all, os::Deadline deadline,
                                Waiter& self, bool alertable = false);
 
@@ -34,6 +36,12 @@ struct WaitOutcome {
 
 /// Ends `waiter`'s wait, now or when it next has to sleep. Takes no lock: safe in any state of other threads.
 void interrupt(Waiter& waiter) noexcept;
+
+/// Asks the thread to run a procedure call in its next alertable wait, or in the one that it is in. Throws
+/// bad_alloc.
+void queue_apc(Waiter& waiter, const Apc& apc);
+/// The oldest call that the thread was asked for, if there is one.
+[[nodiscard]] std::optional<Apc> take_apc(Waiter& self) noexcept;
 
 /// The point in time `nanoseconds` from now.
 [[nodiscard]] os::Deadline deadline_after(std::uint64_t nanoseconds) noexcept;

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <type_traits>
 #include <utility>
 
@@ -116,6 +117,12 @@ class Ref {
   T* object_ = nullptr;
 };
 
+/// An asynchronous procedure call: a function of the guest's that a thread runs when it waits alertably.
+struct Apc {
+  void* routine = nullptr;
+  std::uint64_t arguments[3] = {};
+};
+
 /// One thread as the wait machinery sees it. Owned by thread::Thread (or a test); lives as long as the
 /// thread.
 struct Waiter {
@@ -140,6 +147,9 @@ struct Waiter {
   std::atomic<const LockKind*> parked_for{nullptr};
   /// Counts beginnings and ends of waits of either kind: odd while in one.
   std::atomic<std::uint32_t> waits{0};
+
+  /// What others (or itself) have asked it to call; guarded by the dispatcher lock.
+  std::deque<Apc> apcs;
 
   // For deadlock.hpp; guarded by the dispatcher lock.
   std::uint32_t reported = 0;  ///< the `waits` of the last wait that was part of a deadlock

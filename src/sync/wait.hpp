@@ -37,6 +37,8 @@ struct Wait {
   static void serve_queue(Waitable& object, DispatcherLock& lock);
   /// Makes the threads in `object`'s queue look again when to wake up by themselves.
   static void rouse_queue(Waitable& object, DispatcherLock& lock);
+  /// Makes a thread in an alertable wait look at what it was asked to call.
+  static void alert(Waiter& waiter, DispatcherLock& lock);
 
  private:
   bool try_satisfy_any();

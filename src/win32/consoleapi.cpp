@@ -167,6 +167,61 @@ BOOL SetConsoleTextAttribute(HANDLE handle, WORD attributes) {
   return file ? write_text(**file, console().set_attributes(attributes)) : failed(file.error());
 }
 
+// What a terminal does by escape sequences. It has one screen, and is not asked where its cursor stands.
+
+/// The sequence that puts the cursor there; a terminal counts from 1.
+std::string cursor_at(COORD at) {
+  return "\x1b[" + std::to_string(at.Y + 1) + ";" + std::to_string(at.X + 1) + "H";
+}
+
+BOOL SetConsoleCursorPosition(HANDLE handle, COORD at) {
+  auto file = output_of(handle);
+  if (!file) return failed(file.error());
+  return at.X < 0 || at.Y < 0 ? failed(ERROR_INVALID_PARAMETER) : write_text(**file, cursor_at(at));
+}
+
+struct CONSOLE_CURSOR_INFO {
+  DWORD dwSize;  ///< of the cursor, in percent of its cell
+  BOOL bVisible;
+};
+
+BOOL SetConsoleCursorInfo(HANDLE handle, const CONSOLE_CURSOR_INFO* info) {
+  auto file = output_of(handle);
+  if (!file) return failed(file.error());
+  if (info == nullptr || info->dwSize == 0 || info->dwSize > 100) return failed(ERROR_INVALID_PARAMETER);
+  return write_text(**file, info->bVisible ? "\x1b[?25h" : "\x1b[?25l");
+}
+
+/// The cursor stays where it is.
+BOOL FillConsoleOutputCharacterA(HANDLE handle, CHAR character, DWORD count, COORD at, DWORD* written) {
+  auto file = output_of(handle);
+  if (!file) return failed(file.error());
+  const std::string text =
+      "\x1b"
+      "7" +
+      cursor_at(at) + std::string(count, character) +
+      "\x1b"
+      "8";
+  if (write_text(**file, text) == FALSE) return FALSE;
+  *written = count;
+  return TRUE;
+}
+
+/// Cells that are there already cannot be given other colours.
+BOOL FillConsoleOutputAttribute(HANDLE handle, WORD, DWORD, COORD, DWORD*) {
+  auto file = output_of(handle);
+  return failed(file ? ERROR_NOT_SUPPORTED : win32_error(file.error().status));
+}
+
+HANDLE CreateConsoleScreenBuffer(DWORD, DWORD, SECURITY_ATTRIBUTES*, DWORD, LPVOID) {
+  return failed(ERROR_NOT_SUPPORTED, INVALID_HANDLE_VALUE);
+}
+
+BOOL SetConsoleActiveScreenBuffer(HANDLE handle) {
+  auto file = output_of(handle);
+  return file ? TRUE : failed(file.error());
+}
+
 HANDLE GetConsoleWindow() { return nullptr; }  // a terminal's window is not the program's
 
 DWORD GetConsoleTitleW(LPWSTR buffer, DWORD size) {
@@ -230,6 +285,9 @@ BOOL GenerateConsoleCtrlEvent(DWORD event, DWORD group) {
 const Export kExports[] = {
     NATIVE(kKernel32, AllocConsole),
     NATIVE(kKernel32, AttachConsole),
+    NATIVE(kKernel32, CreateConsoleScreenBuffer),
+    NATIVE(kKernel32, FillConsoleOutputAttribute),
+    NATIVE(kKernel32, FillConsoleOutputCharacterA),
     NATIVE(kKernel32, FlushConsoleInputBuffer),
     NATIVE(kKernel32, FreeConsole),
     NATIVE(kKernel32, GenerateConsoleCtrlEvent),
@@ -247,8 +305,11 @@ const Export kExports[] = {
     NATIVE(kKernel32, ReadConsoleInputA),
     NATIVE(kKernel32, ReadConsoleInputW),
     NATIVE(kKernel32, ReadConsoleW),
+    NATIVE(kKernel32, SetConsoleActiveScreenBuffer),
     NATIVE(kKernel32, SetConsoleCP),
     NATIVE(kKernel32, SetConsoleCtrlHandler),
+    NATIVE(kKernel32, SetConsoleCursorInfo),
+    NATIVE(kKernel32, SetConsoleCursorPosition),
     NATIVE(kKernel32, SetConsoleMode),
     NATIVE(kKernel32, SetConsoleOutputCP),
     NATIVE(kKernel32, SetConsoleTextAttribute),

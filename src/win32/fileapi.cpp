@@ -43,17 +43,19 @@ std::optional<std::uint64_t> offset_of(const OVERLAPPED* overlapped) {
   return std::uint64_t{overlapped->OffsetHigh} << 32 | overlapped->Offset;
 }
 
-/// Writes an outcome where an overlapped caller looks for it, and signals its event: I/O is complete on
-/// return.
-void complete(OVERLAPPED* overlapped, std::uint32_t status, std::size_t count) {
+/// Writes an outcome where an overlapped caller looks for it, signals its event, and if it is a good one
+/// tells the file's completion port: I/O is complete on return.
+void complete(io::File& file, OVERLAPPED* overlapped, std::uint32_t status, std::size_t count) {
   if (overlapped == nullptr) return;
   overlapped->Internal = status;
   overlapped->InternalHigh = count;
-  if (overlapped->hEvent == nullptr) return;
-  // The low bit says: no completion port.
-  const sync::Handle event = handle_value(overlapped->hEvent) & ~sync::Handle{1};
-  auto object = services().handles.get<sync::Event>(event, sync::Kind::event);
-  if (object) (*object)->set();
+  const sync::Handle event = handle_value(overlapped->hEvent);
+  constexpr sync::Handle kNoPort = 1;
+  if ((event & ~kNoPort) != 0) {
+    auto object = services().handles.get<sync::Event>(event & ~kNoPort, sync::Kind::event);
+    if (object) (*object)->set();
+  }
+  if (status == STATUS_SUCCESS && (event & kNoPort) == 0) file.completed(overlapped, count);
 }
 
 BOOL ReadFile(HANDLE handle, LPVOID buffer, DWORD size, DWORD* count, OVERLAPPED* overlapped) {
@@ -63,13 +65,13 @@ BOOL ReadFile(HANDLE handle, LPVOID buffer, DWORD size, DWORD* count, OVERLAPPED
   const auto got =
       (*file)->read({static_cast<std::byte*>(buffer), size}, offset_of(overlapped), thread::current_waiter());
   if (!got) {
-    complete(overlapped, got.error().status, 0);
+    complete(**file, overlapped, got.error().status, 0);
     return failed(got.error());
   }
   if (count != nullptr) *count = static_cast<DWORD>(*got);
   const bool at_end =
       *got == 0 && size != 0 && overlapped != nullptr && (*file)->file_kind() == io::FileKind::disk;
-  complete(overlapped, at_end ? STATUS_END_OF_FILE : STATUS_SUCCESS, *got);
+  complete(**file, overlapped, at_end ? STATUS_END_OF_FILE : STATUS_SUCCESS, *got);
   return at_end ? failed(ERROR_HANDLE_EOF) : TRUE;  // without OVERLAPPED, the end is success and no bytes
 }
 
@@ -79,10 +81,47 @@ BOOL WriteFile(HANDLE handle, LPCVOID buffer, DWORD size, DWORD* count, OVERLAPP
   if (!file) return failed(file.error());
   const auto put = (*file)->write({static_cast<const std::byte*>(buffer), size}, offset_of(overlapped),
                                   thread::current_waiter());
-  complete(overlapped, put ? STATUS_SUCCESS : put.error().status, put ? *put : 0);
+  complete(**file, overlapped, put ? STATUS_SUCCESS : put.error().status, put ? *put : 0);
   if (!put) return failed(put.error());
   if (count != nullptr) *count = static_cast<DWORD>(*put);
   return TRUE;
+}
+
+/// What ReadFileEx and WriteFileEx have in common: the outcome comes to `routine`, as a procedure call.
+BOOL ended_with_call(BOOL done, DWORD count, OVERLAPPED* overlapped, PVOID routine) {
+  const DWORD error = done ? ERROR_SUCCESS : current_teb()->LastErrorValue;
+  if (!done && error != ERROR_HANDLE_EOF) return FALSE;
+  sync::queue_apc(thread::current_waiter(),
+                  {routine, {error, count, reinterpret_cast<ULONG_PTR>(overlapped)}});
+  set_last_error(ERROR_SUCCESS);
+  return TRUE;
+}
+
+/// hEvent is the caller's to use as it likes.
+OVERLAPPED without_event(const OVERLAPPED& of) {
+  OVERLAPPED plain = of;
+  plain.hEvent = nullptr;
+  return plain;
+}
+
+BOOL ReadFileEx(HANDLE handle, LPVOID buffer, DWORD size, OVERLAPPED* overlapped, PVOID routine) {
+  if (overlapped == nullptr || routine == nullptr) return failed(ERROR_INVALID_PARAMETER);
+  OVERLAPPED plain = without_event(*overlapped);
+  DWORD count = 0;
+  const BOOL done = ReadFile(handle, buffer, size, &count, &plain);
+  overlapped->Internal = plain.Internal;
+  overlapped->InternalHigh = plain.InternalHigh;
+  return ended_with_call(done, count, overlapped, routine);
+}
+
+BOOL WriteFileEx(HANDLE handle, LPCVOID buffer, DWORD size, OVERLAPPED* overlapped, PVOID routine) {
+  if (overlapped == nullptr || routine == nullptr) return failed(ERROR_INVALID_PARAMETER);
+  OVERLAPPED plain = without_event(*overlapped);
+  DWORD count = 0;
+  const BOOL done = WriteFile(handle, buffer, size, &count, &plain);
+  overlapped->Internal = plain.Internal;
+  overlapped->InternalHigh = plain.InternalHigh;
+  return ended_with_call(done, count, overlapped, routine);
 }
 
 BOOL FlushFileBuffers(HANDLE handle) {
@@ -162,7 +201,7 @@ BOOL LockFileEx(HANDLE handle, DWORD flags, DWORD, DWORD low, DWORD high, OVERLA
   const auto locked =
       (*file)->lock(*offset_of(overlapped), std::uint64_t{high} << 32 | low, (flags & kExclusive) != 0,
                     (flags & kFailImmediately) != 0, thread::current_waiter());
-  complete(overlapped, locked ? STATUS_SUCCESS : locked.error().status, 0);
+  complete(**file, overlapped, locked ? STATUS_SUCCESS : locked.error().status, 0);
   return done(locked);
 }
 
@@ -268,6 +307,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, LockFile),
     NATIVE(kKernel32, LockFileEx),
     NATIVE(kKernel32, ReadFile),
+    NATIVE(kKernel32, ReadFileEx),
     NATIVE(kKernel32, SetEndOfFile),
     NATIVE(kKernel32, SetFilePointer),
     NATIVE(kKernel32, SetFilePointerEx),
@@ -275,6 +315,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, UnlockFile),
     NATIVE(kKernel32, UnlockFileEx),
     NATIVE(kKernel32, WriteFile),
+    NATIVE(kKernel32, WriteFileEx),
 };
 
 }  // namespace

@@ -88,12 +88,18 @@ BOOL GetDiskFreeSpaceA(LPCSTR root, DWORD* sectors, DWORD* bytes, DWORD* free_cl
                            clusters);
 }
 
-/// Everything but the strings, which are the same for every volume: no label, and "NTFS", whose rules we
-/// keep.
-bool volume_information(LPCWSTR root, DWORD* serial, DWORD* longest, DWORD* flags) {
+void volume_facts(const io::FileInfo& info, DWORD* serial, DWORD* longest, DWORD* flags) {
   constexpr DWORD kCasePreserved = 2;
   constexpr DWORD kUnicode = 4;
   constexpr DWORD kReparsePoints = 0x80;
+  if (serial != nullptr) *serial = serial_number(info.id.device);
+  if (longest != nullptr) *longest = 255;
+  if (flags != nullptr) *flags = kCasePreserved | kUnicode | kReparsePoints;
+}
+
+/// Everything but the strings, which are the same for every volume: no label, and "NTFS", whose rules we
+/// keep.
+bool volume_information(LPCWSTR root, DWORD* serial, DWORD* longest, DWORD* flags) {
   const auto where = services().files.locate(root == nullptr ? u"\\" : root);
   if (!where) return failed(where.error()) != 0;
   if (!where->is_root || (root != nullptr && !io::is_separator(view(root).back()))) {
@@ -101,9 +107,7 @@ bool volume_information(LPCWSTR root, DWORD* serial, DWORD* longest, DWORD* flag
   }
   const auto info = io::info_of(where->host);
   if (!info) return failed(info.error()) != 0;
-  if (serial != nullptr) *serial = serial_number(info->id.device);
-  if (longest != nullptr) *longest = 255;
-  if (flags != nullptr) *flags = kCasePreserved | kUnicode | kReparsePoints;
+  volume_facts(*info, serial, longest, flags);
   return true;
 }
 
@@ -125,6 +129,16 @@ BOOL GetVolumeInformationA(LPCSTR root, LPSTR label, DWORD label_size, DWORD* se
                            DWORD* flags, LPSTR system, DWORD system_size) {
   if (!volume_information(root == nullptr ? nullptr : wide(root).c_str(), serial, longest, flags))
     return FALSE;
+  return volume_names(label, label_size, system, system_size);
+}
+
+BOOL GetVolumeInformationByHandleW(HANDLE handle, LPWSTR label, DWORD label_size, DWORD* serial,
+                                   DWORD* longest, DWORD* flags, LPWSTR system, DWORD system_size) {
+  auto file = file_of(handle);
+  if (!file) return failed(file.error());
+  const auto info = (*file)->info();
+  if (!info) return failed(info.error());
+  volume_facts(*info, serial, longest, flags);
   return volume_names(label, label_size, system, system_size);
 }
 
@@ -183,7 +197,8 @@ const Export kExports[] = {
     NATIVE(kKernel32, GetDiskFreeSpaceW),       NATIVE(kKernel32, GetDriveTypeA),
     NATIVE(kKernel32, GetDriveTypeW),           NATIVE(kKernel32, GetLogicalDriveStringsA),
     NATIVE(kKernel32, GetLogicalDriveStringsW), NATIVE(kKernel32, GetLogicalDrives),
-    NATIVE(kKernel32, GetVolumeInformationA),   NATIVE(kKernel32, GetVolumeInformationW),
+    NATIVE(kKernel32, GetVolumeInformationA),   NATIVE(kKernel32, GetVolumeInformationByHandleW),
+    NATIVE(kKernel32, GetVolumeInformationW),
 };
 
 }  // namespace

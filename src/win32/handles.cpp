@@ -4,6 +4,7 @@
 
 #include "abi/status.hpp"
 #include "process/child.hpp"
+#include "thread/guest_call.hpp"
 
 namespace bobbin::win32 {
 namespace {
@@ -93,6 +94,8 @@ DWORD wait_code(sync::WaitOutcome outcome) {
       return STATUS_ABANDONED_WAIT_0 + outcome.index;
     case timed_out:
       return STATUS_TIMEOUT;
+    case alerted:
+      return STATUS_USER_APC;
     case interrupted:
       break;  // nobody reads it: the thread is served its stop at the native's end
   }
@@ -100,7 +103,22 @@ DWORD wait_code(sync::WaitOutcome outcome) {
 }
 
 DWORD wait_for(Waitable& object, os::Deadline deadline, bool alertable) {
-  return wait_code(sync::wait(object, deadline, thread::current_waiter(), alertable));
+  return ended(sync::wait(object, deadline, thread::current_waiter(), alertable));
+}
+
+DWORD ended(sync::WaitOutcome outcome) {
+  if (outcome.kind == sync::WaitOutcome::Kind::alerted) run_apcs();
+  return wait_code(outcome);
+}
+
+void run_apcs() {
+  while (const auto apc = sync::take_apc(thread::current_waiter())) {
+    const auto& [first, second, third] = apc->arguments;
+    if (!thread::call_guest<void(std::uint64_t, std::uint64_t, std::uint64_t)>(apc->routine, first, second,
+                                                                               third)) {
+      return;  // the guest has ended
+    }
+  }
 }
 
 }  // namespace bobbin::win32

@@ -28,6 +28,16 @@ inline constexpr abi::DWORD INFINITE = 0xFFFFFFFFu;
   return done ? nt(abi::STATUS_SUCCESS) : nt(done.error());
 }
 
+/// What ntdll functions are told of an object that they make or open.
+struct OBJECT_ATTRIBUTES {
+  abi::ULONG Length;
+  abi::HANDLE RootDirectory;
+  abi::UNICODE_STRING* ObjectName;
+  abi::ULONG Attributes;
+  abi::PVOID SecurityDescriptor;
+  abi::PVOID SecurityQualityOfService;
+};
+
 /// GetCurrentProcess() and GetCurrentThread().
 inline const abi::HANDLE kCurrentProcess = guest_handle(~sync::Handle{0});
 inline const abi::HANDLE kCurrentThread = guest_handle(~sync::Handle{1});
@@ -54,6 +64,11 @@ inline const abi::HANDLE kCurrentThread = guest_handle(~sync::Handle{1});
 
 /// WAIT_OBJECT_0 + n, WAIT_ABANDONED_0 + n or WAIT_TIMEOUT, which are NTSTATUS values as well.
 [[nodiscard]] abi::DWORD wait_code(sync::WaitOutcome outcome);
+
+/// The same for a wait of the calling thread that has just ended; runs what it was alerted for first.
+[[nodiscard]] abi::DWORD ended(sync::WaitOutcome outcome);
+/// Calls all asynchronous procedures that the calling thread was asked for.
+void run_apcs();
 
 /// Waits for one object as WaitForSingleObject does.
 [[nodiscard]] abi::DWORD wait_for(sync::Waitable& object, os::Deadline deadline, bool alertable = false);

@@ -2,11 +2,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "base/bytes.hpp"
 #include "io/paths.hpp"
 #include "loader/guard.hpp"
 #include "loader/loader.hpp"
 #include "nls/utf.hpp"
+#include "trace/trace.hpp"
 #include "win32/guest_callback.hpp"
 #include "win32/handles.hpp"
 #include "win32/natives.hpp"
@@ -201,8 +204,14 @@ FARPROC GetProcAddress(HMODULE handle, LPCSTR name) {
   auto address = procedure(module, name);
   if (address) return *address;
   // Windows answers 127 for a name and 182 for an ordinal, whatever broke on the way.
-  set_last_error(reinterpret_cast<std::uintptr_t>(name) <= 0xFFFF ? ERROR_INVALID_ORDINAL
-                                                                  : ERROR_PROC_NOT_FOUND);
+  const bool by_ordinal = reinterpret_cast<std::uintptr_t>(name) <= 0xFFFF;
+  set_last_error(by_ordinal ? ERROR_INVALID_ORDINAL : ERROR_PROC_NOT_FOUND);
+  if (trace::on(trace::Category::native)) {
+    trace::emit(trace::Category::native, by_ordinal
+                                             ? fmt::format("asked for in vain: {}!#{}", module->name,
+                                                           reinterpret_cast<std::uintptr_t>(name))
+                                             : fmt::format("asked for in vain: {}!{}", module->name, name));
+  }
   return nullptr;
 }
 

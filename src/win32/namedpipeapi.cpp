@@ -1,4 +1,4 @@
-// namedpipeapi.h: anonymous pipes (named ones are not there).
+// namedpipeapi.h: anonymous pipes. Named ones are not there: making one fails, and there is none to wait for.
 #include "win32/io_support.hpp"
 #include "win32/natives.hpp"
 
@@ -54,10 +54,25 @@ BOOL SetNamedPipeHandleState(HANDLE handle, DWORD* mode, DWORD* maximum_count, D
   return maximum_count == nullptr && timeout == nullptr ? TRUE : failed(ERROR_INVALID_PARAMETER);
 }
 
+HANDLE CreateNamedPipeW(LPCWSTR, DWORD, DWORD, DWORD, DWORD, DWORD, DWORD, SECURITY_ATTRIBUTES*) {
+  return failed(ERROR_NOT_SUPPORTED, INVALID_HANDLE_VALUE);
+}
+
+/// For the server's end of a named pipe, which no handle names.
+BOOL ConnectNamedPipe(HANDLE handle, OVERLAPPED*) {
+  auto pipe = pipe_of(handle);
+  return failed(pipe ? ERROR_INVALID_FUNCTION : win32_error(pipe.error().status));
+}
+
+BOOL WaitNamedPipeA(LPCSTR, DWORD) { return failed(ERROR_FILE_NOT_FOUND); }
+
 const Export kExports[] = {
+    NATIVE(kKernel32, ConnectNamedPipe),
+    NATIVE(kKernel32, CreateNamedPipeW),
     NATIVE(kKernel32, CreatePipe),
     NATIVE(kKernel32, PeekNamedPipe),
     NATIVE(kKernel32, SetNamedPipeHandleState),
+    NATIVE(kKernel32, WaitNamedPipeA),
 };
 
 }  // namespace

@@ -42,6 +42,12 @@ enum Dll : std::uint16_t {
   kAdvapi32 = 4,
   kUser32 = 8,
   kWs2_32 = 16,
+  kShell32 = 32,
+  kOle32 = 64,
+  kOleAut32 = 128,
+  kBcrypt = 256,
+  kBcryptPrimitives = 512,
+  kUserenv = 1024,
 };
 
 /// One exported function (loader/native_modules.hpp); `dlls` is a set of Dll.
@@ -103,8 +109,15 @@ struct PartialEntry;
 template <class R, class... A, R (*Function)(A...), FixedString Name, FixedString Missing>
 struct PartialEntry<Function, Name, Missing> {
   static R announced(A... arguments) {
-    report_partial(Name.text, Missing.text);
-    return Function(arguments...);
+    if constexpr (std::is_same_v<R, abi::BOOL>) {
+      // FALSE is a failure, which has said for itself that nothing was done.
+      const R result = Function(arguments...);
+      if (result != abi::FALSE) report_partial(Name.text, Missing.text);
+      return result;
+    } else {
+      report_partial(Name.text, Missing.text);
+      return Function(arguments...);
+    }
   }
 };
 
@@ -113,6 +126,10 @@ struct PartialEntry<Function, Name, Missing> {
 /// A kernel32-style function: 0, FALSE or NULL (and last error 8) when memory runs out.
 #define NATIVE(dlls, function) \
   {#function, reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, 0>::call), dlls}
+/// A kernel32-style function that programs import by its ordinal.
+#define NATIVE_AT(dlls, function, ordinal)                                                                  \
+  {#function, reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, 0>::call), dlls, nullptr, nullptr, \
+   ordinal}
 /// An ntdll-style function: STATUS_NO_MEMORY when memory runs out.
 #define NT_NATIVE(dlls, function) \
   {#function,                     \

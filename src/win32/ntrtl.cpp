@@ -99,6 +99,8 @@ BOBBIN_MS_ABI ULONG RtlFindClearBitsAndSet(RTL_BITMAP* map, ULONG count, ULONG h
   return found;
 }
 
+BOBBIN_MS_ABI PVOID RtlGetCurrentPeb() { return current_teb()->ProcessEnvironmentBlock; }
+
 // ---- bytes -----------------------------------------------------------------------------------------------
 
 BOBBIN_MS_ABI void RtlMoveMemory(void* to, const void* from, SIZE_T size) { std::memmove(to, from, size); }
@@ -122,6 +124,7 @@ const Export kExports[] = {
     HOT(kNtdll | kKernel32, RtlFillMemory),
     HOT(kNtdll, RtlFindClearBits),
     HOT(kNtdll, RtlFindClearBitsAndSet),
+    HOT(kNtdll, RtlGetCurrentPeb),
     HOT(kNtdll, RtlInitializeBitMap),
     HOT(kNtdll | kKernel32, RtlMoveMemory),
     HOT(kNtdll, RtlNumberOfSetBits),

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "abi/exception.hpp"
 #include "loader/loader.hpp"
 #include "process/child.hpp"
 #include "process/process.hpp"
@@ -152,14 +153,35 @@ BOOL GetProcessAffinityMask(HANDLE handle, DWORD_PTR* process, DWORD_PTR* system
   return TRUE;
 }
 
-// The host's call is about one thread; those of the process are set one by one.
-BOOL SetProcessAffinityMask(HANDLE handle, DWORD_PTR mask) {
-  if (!only_self(handle)) return FALSE;
+cpu_set_t set_of(DWORD_PTR mask) {
   cpu_set_t set;
   CPU_ZERO(&set);
   for (int i = 0; i < 64; ++i) {
     if ((mask >> i & 1) != 0) CPU_SET(i, &set);
   }
+  return set;
+}
+
+/// The mask before, or 0. Of a thread that runs.
+DWORD_PTR SetThreadAffinityMask(HANDLE handle, DWORD_PTR mask) {
+  auto thread = handle == kCurrentThread
+                    ? Result<sync::Ref<thread::Thread>>(sync::Ref<thread::Thread>(&thread::current()))
+                    : services().handles.get<thread::Thread>(handle_value(handle), sync::Kind::thread);
+  if (!thread) return failed<DWORD_PTR>(thread.error());
+  const auto host = static_cast<pid_t>((*thread)->host_id());
+  const cpu_set_t wanted = set_of(mask);
+  cpu_set_t before;
+  if (host == 0 || sched_getaffinity(host, sizeof before, &before) != 0 ||
+      sched_setaffinity(host, sizeof wanted, &wanted) != 0) {
+    return failed<DWORD_PTR>(ERROR_INVALID_PARAMETER);
+  }
+  return mask_of(before);
+}
+
+// The host's call is about one thread; those of the process are set one by one.
+BOOL SetProcessAffinityMask(HANDLE handle, DWORD_PTR mask) {
+  if (!only_self(handle)) return FALSE;
+  const cpu_set_t set = set_of(mask);
   const std::unique_ptr<DIR, int (*)(DIR*)> tasks(opendir("/proc/self/task"), closedir);
   if (!tasks) return failed(ERROR_GEN_FAILURE);
   while (const dirent* task = readdir(tasks.get())) {
@@ -185,6 +207,27 @@ DWORD GetPriorityClass(HANDLE handle) {
     if (nice <= value) found = windows;
   }
   return found;
+}
+
+/// Ends the process at once, with the exception's code; nobody is asked.
+void RaiseFailFastException(const EXCEPTION_RECORD* record, PVOID, DWORD) {
+  services().loader.terminate_process(record != nullptr ? record->ExceptionCode : STATUS_FAIL_FAST_EXCEPTION);
+}
+
+/// Whether threads get a short advantage when a wait of theirs ends: the host's scheduler has its own ways,
+/// so it is kept for GetProcessPriorityBoost alone.
+constinit std::atomic<BOOL> g_boost_disabled{FALSE};
+
+BOOL SetProcessPriorityBoost(HANDLE handle, BOOL disable) {
+  if (handle != kCurrentProcess) return failed(ERROR_INVALID_HANDLE);
+  g_boost_disabled = disable != FALSE;
+  return TRUE;
+}
+
+BOOL GetProcessPriorityBoost(HANDLE handle, BOOL* disabled) {
+  if (handle != kCurrentProcess) return failed(ERROR_INVALID_HANDLE);
+  *disabled = g_boost_disabled;
+  return TRUE;
 }
 
 BOOL SetPriorityClass(HANDLE handle, DWORD wanted) {
@@ -311,6 +354,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, GetCurrentProcessId),
     NATIVE(kKernel32, GetExitCodeProcess),
     NATIVE(kKernel32, GetPriorityClass),
+    NATIVE(kKernel32, GetProcessPriorityBoost),
     NATIVE(kKernel32, GetProcessAffinityMask),
     NATIVE(kKernel32, GetProcessHandleCount),
     NATIVE(kKernel32, GetProcessId),
@@ -321,7 +365,10 @@ const Export kExports[] = {
     NATIVE(kKernel32, OpenProcess),
     NATIVE(kKernel32, QueryFullProcessImageNameA),
     NATIVE(kKernel32, QueryFullProcessImageNameW),
+    NATIVE(kKernel32, RaiseFailFastException),
     NATIVE(kKernel32, SetPriorityClass),
+    NATIVE(kKernel32, SetProcessPriorityBoost),
+    NATIVE(kKernel32, SetThreadAffinityMask),
     NATIVE(kKernel32, SetProcessAffinityMask),
     NATIVE(kKernel32, TerminateProcess),
 };

@@ -104,6 +104,23 @@ BOOL SetThreadContext(HANDLE handle, const CONTEXT* context) {
   });
 }
 
+/// The routine takes one argument.
+DWORD QueueUserAPC(PVOID routine, HANDLE handle, ULONG_PTR argument) {
+  auto thread = thread_of(handle);
+  if (!thread) return failed<DWORD>(thread.error());
+  if ((*thread)->teb_or_null() == nullptr) return failed<DWORD>(ERROR_GEN_FAILURE);  // it has ended
+  sync::queue_apc((*thread)->waiter(), {routine, {argument}});
+  return TRUE;
+}
+
+NTSTATUS NtQueueApcThread(HANDLE handle, PVOID routine, ULONG_PTR first, ULONG_PTR second, ULONG_PTR third) {
+  auto thread = thread_of(handle);
+  if (!thread) return nt(thread.error());
+  if ((*thread)->teb_or_null() == nullptr) return nt(STATUS_UNSUCCESSFUL);
+  sync::queue_apc((*thread)->waiter(), {routine, {first, second, third}});
+  return nt(STATUS_SUCCESS);
+}
+
 /// A child's first thread answers what is known of it: its id and its end. Null for any other handle.
 sync::Ref<process::ChildThread> child_thread_of(HANDLE handle) {
   auto found = services().handles.get<process::ChildThread>(handle_value(handle), sync::Kind::child_thread);
@@ -292,9 +309,11 @@ const Export kExports[] = {
     NATIVE(kKernel32, GetThreadPriority),
     NATIVE(kKernel32, GetThreadTimes),
     NT_NATIVE(kNtdll, NtQueryInformationThread),
+    NT_NATIVE(kNtdll, NtQueueApcThread),
     NT_NATIVE(kNtdll, NtTerminateProcess),
     NT_NATIVE(kNtdll, NtTerminateThread),
     NATIVE(kKernel32, OpenThread),
+    NATIVE(kKernel32, QueueUserAPC),
     NATIVE(kKernel32, ResumeThread),
     NATIVE(kNtdll, RtlExitUserProcess),
     NATIVE(kNtdll, RtlExitUserThread),

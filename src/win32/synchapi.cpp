@@ -224,8 +224,6 @@ BOOL CancelWaitableTimer(HANDLE handle) {
 }
 
 // ---- waiting ---------------------------------------------------------------------------------------------
-// No asynchronous procedure call can be queued to a thread, so an alertable wait is a wait like any other;
-// but whoever asks for one expects that it can be ended in more ways than are seen.
 
 DWORD WaitForSingleObjectEx(HANDLE handle, DWORD milliseconds, BOOL alertable) {
   auto object = waitable_of(handle);
@@ -269,8 +267,7 @@ Result<DWORD> wait_for_many(DWORD count, const HANDLE* handles, bool all, os::De
                    .what = "a wait for all names an object twice"});
     }
   }
-  return wait_code(
-      sync::wait({many.objects.data(), count}, all, deadline, thread::current_waiter(), alertable));
+  return ended(sync::wait({many.objects.data(), count}, all, deadline, thread::current_waiter(), alertable));
 }
 
 DWORD WaitForMultipleObjectsEx(DWORD count, const HANDLE* handles, BOOL all, DWORD milliseconds,
@@ -318,19 +315,17 @@ DWORD SignalObjectAndWait(HANDLE to_signal, HANDLE to_wait, DWORD milliseconds, 
 
 // ---- time ------------------------------------------------------------------------------------------------
 
-void pass_time(os::Deadline deadline, bool alertable) {
-  if (deadline && *deadline == 0) {
-    sched_yield();
-  } else {
-    (void)sync::wait({}, false, deadline, thread::current_waiter(), alertable);
-  }
+/// 0, or STATUS_USER_APC.
+DWORD pass_time(os::Deadline deadline, bool alertable) {
+  if (deadline && *deadline == 0 && !alertable) return sched_yield(), 0;
+  const auto outcome = sync::wait({}, false, deadline, thread::current_waiter(), alertable);
+  return outcome.kind == sync::WaitOutcome::Kind::alerted ? ended(outcome) : 0;
 }
 
-void Sleep(DWORD milliseconds) { pass_time(deadline_of(milliseconds), false); }
+void Sleep(DWORD milliseconds) { (void)pass_time(deadline_of(milliseconds), false); }
 
 DWORD SleepEx(DWORD milliseconds, BOOL alertable) {
-  pass_time(deadline_of(milliseconds), alertable != FALSE);
-  return 0;
+  return pass_time(deadline_of(milliseconds), alertable != FALSE);
 }
 
 /// Whether another thread was switched to is not known on this host; yes, if there could be one.
@@ -342,20 +337,10 @@ NTSTATUS NtYieldExecution() {
 }
 
 NTSTATUS NtDelayExecution(BOOLEAN alertable, const LARGE_INTEGER* interval) {
-  pass_time(deadline_of(interval), alertable != 0);
-  return STATUS_SUCCESS;
+  return static_cast<NTSTATUS>(pass_time(deadline_of(interval), alertable != 0));
 }
 
 // ---- ntdll's events --------------------------------------------------------------------------------------
-
-struct OBJECT_ATTRIBUTES {
-  ULONG Length;
-  HANDLE RootDirectory;
-  UNICODE_STRING* ObjectName;
-  ULONG Attributes;
-  PVOID SecurityDescriptor;
-  PVOID SecurityQualityOfService;
-};
 
 /// Names in ntdll are paths; the last part is what kernel32 calls the name.
 std::u16string name_in(const OBJECT_ATTRIBUTES* attributes) {

@@ -1,5 +1,4 @@
 // utilapiset.h: disguised pointers and the beep; and the random numbers that CRTs take from advapi32.
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <bit>
@@ -8,24 +7,13 @@
 
 #include "abi/status.hpp"
 #include "win32/natives.hpp"
+#include "win32/random.hpp"
 #include "win32/text.hpp"
 
 namespace bobbin::win32 {
 namespace {
 
 using namespace abi;
-
-/// Fills `out` from the host's generator; false if that fails.
-bool fill_random(void* out, std::size_t size) {
-  auto* at = static_cast<char*>(out);
-  while (size > 0) {
-    const ssize_t got = getrandom(at, size, 0);
-    if (got < 0) return false;
-    at += got;
-    size -= static_cast<std::size_t>(got);
-  }
-  return true;
-}
 
 /// A secret that makes a pointer in writable memory useless to whoever can only overwrite it. Without a
 /// random source it still differs from run to run, by where we are loaded.

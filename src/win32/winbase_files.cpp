@@ -137,6 +137,65 @@ std::uint32_t answer_all(const io::File& file, const io::FileInfo& info, LPVOID 
   return fill_name(all.NameInformation, name_on_volume(file), size - kName);
 }
 
+/// What every entry of a listing begins with (FILE_FULL_DIR_INFO up to its name).
+struct DIRECTORY_ENTRY {
+  ULONG NextEntryOffset;
+  ULONG FileIndex;
+  LONGLONG CreationTime, LastAccessTime, LastWriteTime, ChangeTime;
+  LONGLONG EndOfFile, AllocationSize;
+  ULONG FileAttributes;
+  ULONG FileNameLength;
+  ULONG EaSize;  ///< the tag of a reparse point
+};
+constexpr std::size_t kNameInFull = 68;  // FILE_FULL_DIR_INFO
+constexpr std::size_t kIdInBoth = 96;    // FILE_ID_BOTH_DIR_INFO: after a short name, of which there is none
+constexpr std::size_t kNameInBoth = 104;
+static_assert(offsetof(DIRECTORY_ENTRY, EaSize) == 64);
+
+/// As many entries of an open folder as fit, from where the last call came to.
+std::uint32_t list_folder(io::File& folder, bool restart, bool with_id, LPVOID out, DWORD size) {
+  auto search = services().files.listing(folder, restart);
+  if (!search) return search.error().status;
+  auto* const start = static_cast<std::byte*>(out);
+  const std::size_t name_at = with_id ? kNameInBoth : kNameInFull;
+  std::size_t at = 0;
+  DIRECTORY_ENTRY* last = nullptr;
+  for (;;) {
+    const auto found = (*search)->next();
+    if (!found && last != nullptr) break;
+    if (!found) return found.error().status;
+    const std::size_t name_size = 2 * found->name.size();
+    if (at + name_at + name_size > size) {
+      (*search)->put_back();
+      if (last != nullptr) break;
+      return STATUS_BUFFER_OVERFLOW;
+    }
+    if (last != nullptr)
+      last->NextEntryOffset = static_cast<ULONG>(start + at - reinterpret_cast<std::byte*>(last));
+    last = reinterpret_cast<DIRECTORY_ENTRY*>(start + at);
+    const auto time = [](std::uint64_t t) { return static_cast<LONGLONG>(t); };
+    const io::FileInfo& info = found->info;
+    const DIRECTORY_ENTRY entry{.NextEntryOffset = 0,
+                                .FileIndex = 0,
+                                .CreationTime = time(info.creation_time),
+                                .LastAccessTime = time(info.access_time),
+                                .LastWriteTime = time(info.write_time),
+                                .ChangeTime = time(info.change_time),
+                                .EndOfFile = static_cast<LONGLONG>(info.size),
+                                .AllocationSize = static_cast<LONGLONG>(info.allocated),
+                                .FileAttributes = info.attributes,
+                                .FileNameLength = static_cast<ULONG>(name_size),
+                                .EaSize = info.reparse_tag};
+    std::memset(start + at, 0, name_at);
+    std::memcpy(start + at, &entry, kNameInFull);  // without the padding at its end, where a name may stand
+    if (with_id) std::memcpy(start + at + kIdInBoth, &info.id.inode, sizeof info.id.inode);
+    std::memcpy(start + at + name_at, found->name.data(), name_size);
+    at = (at + name_at + name_size + 7) & ~std::size_t{7};
+    if (at >= size) break;
+  }
+  return STATUS_SUCCESS;
+}
+
 BOOL GetFileInformationByHandleEx(HANDLE handle, DWORD information_class, LPVOID out, DWORD size) {
   auto file = file_of(handle);
   if (!file) return failed(file.error());
@@ -154,6 +213,12 @@ BOOL GetFileInformationByHandleEx(HANDLE handle, DWORD information_class, LPVOID
       case 9:
         return answer<FILE_ATTRIBUTE_TAG_INFORMATION>(
             out, size, [&] { return FILE_ATTRIBUTE_TAG_INFORMATION{info->attributes, info->reparse_tag}; });
+      case 10:
+      case 11:
+        return list_folder(**file, information_class == 11, true, out, size);
+      case 14:
+      case 15:
+        return list_folder(**file, information_class == 15, false, out, size);
       case 18:
         return answer<FILE_ID_INFORMATION>(out, size, [&] { return identity(*info); });
       default:
@@ -257,22 +322,9 @@ NTSTATUS NtQueryInformationFile(HANDLE handle, IO_STATUS_BLOCK* io, LPVOID out, 
   return io->Status;
 }
 
-// ---- I/O that is over before its call returns, and limits that are no more
-// ----------------------------------
-
-BOOL CancelIo(HANDLE handle) {
-  auto file = file_of(handle);
-  return file ? TRUE : failed(file.error());
-}
-BOOL CancelIoEx(HANDLE handle, OVERLAPPED*) {
-  auto file = file_of(handle);
-  return file ? failed(ERROR_NOT_FOUND) : failed(file.error());  // nothing is ever under way
-}
 UINT SetHandleCount(UINT count) { return count; }
 
 const Export kExports[] = {
-    NATIVE(kKernel32, CancelIo),
-    NATIVE(kKernel32, CancelIoEx),
     NATIVE(kKernel32, CopyFileA),
     NATIVE(kKernel32, CopyFileExW),
     NATIVE(kKernel32, CopyFileW),

@@ -1,7 +1,6 @@
 // wincrypt.h, as far as runtimes use it: random numbers from the older cryptographic interface; and who the
 // user is, which the same DLL (advapi32) exports.
 #include <pwd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include "nls/utf.hpp"
 #include "win32/native.hpp"
 #include "win32/natives.hpp"
+#include "win32/random.hpp"
 #include "win32/text.hpp"
 
 namespace bobbin::win32 {
@@ -45,11 +45,7 @@ BOOL CryptReleaseContext(ULONG_PTR provider, DWORD flags) {
 
 BOOL CryptGenRandom(ULONG_PTR provider, DWORD size, BYTE* out) {
   if (provider != kProvider || out == nullptr) return failed(ERROR_INVALID_PARAMETER);
-  for (DWORD done = 0; done < size;) {
-    const ssize_t got = getrandom(out + done, size - done, 0);
-    if (got > 0) done += static_cast<DWORD>(got);
-  }
-  return TRUE;
+  return fill_random(out, size) ? TRUE : failed(ERROR_GEN_FAILURE);
 }
 
 /// From /etc/passwd itself: the C library's own look-up would load modules into a statically linked command.

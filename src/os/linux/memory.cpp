@@ -82,6 +82,14 @@ Result<std::byte*> map_private(int fd, std::uint64_t offset, std::size_t size, P
   return static_cast<std::byte*>(got);
 }
 
+Result<void> map_shared(int fd, std::uint64_t offset, std::size_t size, Protection protection, void* at) {
+  if (injected_failure()) return host_error("mapping a file", ENOMEM);
+  void* got =
+      mmap(at, size, host_protection(protection), MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(offset));
+  if (got == MAP_FAILED) return host_error("mapping a file", errno);
+  return {};
+}
+
 void* allocate(std::size_t size) noexcept {
   if (injected_failure()) return nullptr;
   return std::calloc(1, size);

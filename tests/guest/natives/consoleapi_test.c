@@ -26,6 +26,15 @@ static void without_terminal(void) {
   CHECK(refused(FlushConsoleInputBuffer(in)));
   CHECK(refused(GetConsoleScreenBufferInfo(out, &info)));
   CHECK(refused(SetConsoleTextAttribute(out, 7)));
+  CONSOLE_CURSOR_INFO cursor = {25, TRUE};
+  COORD corner = {0, 0};
+  CHECK(refused(SetConsoleCursorPosition(out, corner)));
+  CHECK(refused(SetConsoleCursorInfo(out, &cursor)));
+  CHECK(refused(FillConsoleOutputCharacterA(out, 'x', 1, corner, &count)));
+  CHECK(refused(FillConsoleOutputAttribute(out, 7, 1, corner, &count)));
+  CHECK(refused(SetConsoleActiveScreenBuffer(out)));
+  CHECK(CreateConsoleScreenBuffer(GENERIC_READ, 0, NULL, CONSOLE_TEXTMODE_BUFFER, NULL) ==
+        INVALID_HANDLE_VALUE);
 }
 
 static void code_pages_and_titles(void) {
@@ -68,6 +77,12 @@ static void with_terminal(void) {
   CHECK(GetConsoleScreenBufferInfo(out, &info) && info.dwSize.X == 80 && info.srWindow.Bottom == 24);
   CHECK(SetConsoleTextAttribute(out, FOREGROUND_RED));
   CHECK(SetConsoleTextAttribute(out, 7));
+  CONSOLE_CURSOR_INFO cursor = {25, TRUE};
+  COORD corner = {2, 3};
+  CHECK(SetConsoleCursorPosition(out, corner) && SetConsoleCursorInfo(out, &cursor));
+  CHECK(FillConsoleOutputCharacterA(out, ' ', 4, corner, &count) && count == 4);
+  CHECK(!FillConsoleOutputAttribute(out, 7, 1, corner, &count) && GetLastError() == ERROR_NOT_SUPPORTED);
+  CHECK(SetConsoleActiveScreenBuffer(out));
   CHECK(ReadConsoleA(in, text, sizeof text, &count, NULL) && count == 5 && memcmp(text, "abc\r\n", 5) == 0);
   CHECK(ReadConsoleW(in, wide, 64, &count, NULL) && count == 5 && memcmp(wide, L"xyz\r\n", 10) == 0);
   CHECK(SetConsoleMode(in, 0));  // key by key from here on

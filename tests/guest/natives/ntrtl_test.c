@@ -94,6 +94,8 @@ static void wine_hooks(void) {
 }
 
 int main(void) {
+  void* (*RtlGetCurrentPeb_)(void) = (void*)GetProcAddress(GetModuleHandleA("ntdll.dll"), "RtlGetCurrentPeb");
+  CHECK(RtlGetCurrentPeb_() == *(void**)((char*)NtCurrentTeb() + 0x60));
   bitmaps();
   memory();
   wine_hooks();

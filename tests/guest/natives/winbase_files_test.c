@@ -49,7 +49,50 @@ static void test_classes(void) {
   CHECK(SetHandleCount(20) == 20);
 }
 
+/* Both forms of a listing say what FindFirstFile says, in one call or in many. */
+static int count_listed(HANDLE folder, int first, int next, DWORD size, int name_at) {
+  int count = 0, which = first;
+  char room[4096];
+  for (; GetFileInformationByHandleEx(folder, which, room, size); which = next) {
+    for (char* at = room;; at += *(DWORD*)at) {
+      CHECK(*(DWORD*)(at + 60) != 0 && *(WCHAR*)(at + name_at) != 0);
+      ++count;
+      if (*(DWORD*)at == 0) break;
+    }
+  }
+  CHECK(GetLastError() == ERROR_NO_MORE_FILES);
+  return count;
+}
+
+static void listings(void) {
+  WCHAR folder[MAX_PATH], name[MAX_PATH];
+  CHECK(GetTempPathW(MAX_PATH, folder));
+  _snwprintf(folder + wcslen(folder), 64, L"bobbin-listing-%lu", GetCurrentProcessId());
+  CHECK(CreateDirectoryW(folder, NULL));
+  for (int i = 0; i < 20; ++i) {
+    _snwprintf(name, MAX_PATH, L"%ls\\%d", folder, i);
+    CHECK(CloseHandle(CreateFileW(name, GENERIC_WRITE, 0, NULL, CREATE_NEW, 0, NULL)));
+  }
+  HANDLE open =
+      CreateFileW(folder, FILE_LIST_DIRECTORY, 7, NULL, OPEN_EXISTING, FILE_FLAG_BACKUP_SEMANTICS, NULL);
+  CHECK(count_listed(open, FileIdBothDirectoryRestartInfo, FileIdBothDirectoryInfo, 4096, 104) == 22);
+  CHECK(count_listed(open, FileIdBothDirectoryRestartInfo, FileIdBothDirectoryInfo, 300, 104) == 22);
+  CHECK(count_listed(open, 15, 14, 128, 68) == 22);
+  DWORD serial = 0, longest = 0;
+  BY_HANDLE_FILE_INFORMATION about;
+  CHECK(GetVolumeInformationByHandleW(open, NULL, 0, &serial, &longest, NULL, NULL, 0) && longest == 255);
+  CHECK(GetFileInformationByHandle(open, &about) &&
+        (running_under_wine() || about.dwVolumeSerialNumber == serial));
+  CHECK(CloseHandle(open));
+  for (int i = 0; i < 20; ++i) {
+    _snwprintf(name, MAX_PATH, L"%ls\\%d", folder, i);
+    CHECK(DeleteFileW(name));
+  }
+  CHECK(RemoveDirectoryW(folder));
+}
+
 int main(void) {
+  listings();
   char folder[MAX_PATH], name[32];
   CHECK(GetTempPathA(MAX_PATH, folder) != 0 && SetCurrentDirectoryA(folder));
   snprintf(name, sizeof name, "bobbin-winbase-%lu", GetCurrentProcessId());

@@ -1,0 +1,54 @@
+// Sockets: the host's own, behind Files, with Windows' numbers for families, options and failures.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "io/file.hpp"
+
+namespace bobbin::io {
+
+/// A socket address as Windows lays it out. The host's differs in the number of AF_INET6 alone.
+struct SocketAddress {
+  std::uint8_t bytes[128] = {};
+  std::uint32_t size = 0;
+};
+
+/// WSAE* numbers for errno; what has none of its own is WSAEINVAL.
+[[nodiscard]] std::uint32_t socket_error(int host_errno);
+/// A failure whose Win32 number is the WSAE* of errno.
+[[nodiscard]] std::unexpected<Error> socket_failure(const char* what, int host_errno);
+
+/// A File whose kind is pipe: reads and writes go over the connection.
+[[nodiscard]] Result<sync::Ref<File>> make_socket(int family, int type, int protocol);
+
+/// WSAENOTSOCK for a File that is none.
+[[nodiscard]] Result<void> check_socket(const File& file);
+
+[[nodiscard]] Result<void> bind_socket(File& socket, const void* address, std::uint32_t size);
+/// Waits unless the socket is non-blocking; ends with STATUS_CANCELLED when `self` is interrupted.
+[[nodiscard]] Result<void> connect_socket(File& socket, const void* address, std::uint32_t size,
+                                          sync::Waiter& self);
+[[nodiscard]] Result<SocketAddress> own_address(const File& socket);
+[[nodiscard]] Result<SocketAddress> peer_address(const File& socket);
+/// `flags`: MSG_OOB 1, MSG_PEEK 2, MSG_WAITALL 8.
+[[nodiscard]] Result<std::size_t> receive(File& socket, std::span<std::byte> into, int flags,
+                                          sync::Waiter& self);
+[[nodiscard]] Result<std::size_t> send(File& socket, std::span<const std::byte> from, int flags,
+                                       sync::Waiter& self);
+[[nodiscard]] Result<void> shut_down(File& socket, int how);
+[[nodiscard]] Result<void> set_blocking(File& socket, bool blocking);
+[[nodiscard]] Result<std::uint32_t> bytes_waiting(const File& socket);
+/// Level and option are Windows' numbers; WSAENOPROTOOPT for those that are not known.
+[[nodiscard]] Result<std::uint32_t> get_option(const File& socket, int level, int option,
+                                               std::span<std::byte> into);
+[[nodiscard]] Result<void> set_option(File& socket, int level, int option, std::span<const std::byte> from);
+
+/// The addresses of a host: numeric ones, and names that /etc/hosts knows. `family` 0 is any.
+[[nodiscard]] std::vector<SocketAddress> resolve(std::string_view host, std::uint16_t port, int family);
+
+}  // namespace bobbin::io

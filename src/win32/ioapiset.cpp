@@ -1,0 +1,178 @@
+// ioapiset.h: completion ports, the outcome of overlapped operations, and device control; of winbase.h what
+// belongs to completion ports. Overlapped operations are complete when the call that began them returns, so
+// none is ever there to be cancelled.
+#include <algorithm>
+#include <array>
+
+#include "sync/completion_port.hpp"
+#include "win32/io_support.hpp"
+#include "win32/natives.hpp"
+
+namespace bobbin::win32 {
+namespace {
+
+using namespace abi;
+using sync::CompletionPort;
+using sync::Packet;
+
+Result<sync::Ref<CompletionPort>> port_of(HANDLE handle) {
+  return services().handles.get<CompletionPort>(handle_value(handle), sync::Kind::completion_port);
+}
+
+/// Without a port it makes one; with a file it lets the port be told of the file's operations.
+HANDLE CreateIoCompletionPort(HANDLE handle, HANDLE port, ULONG_PTR key, DWORD) {
+  if (handle == INVALID_HANDLE_VALUE) {
+    if (port != nullptr) return failed(ERROR_INVALID_PARAMETER, nullptr);
+    return new_handle(sync::Ref<CompletionPort>::adopt(new CompletionPort), nullptr);
+  }
+  auto file = file_of(handle);
+  if (!file) return failed(file.error(), nullptr);
+  const HANDLE given =
+      port != nullptr ? port : new_handle(sync::Ref<CompletionPort>::adopt(new CompletionPort), nullptr);
+  if (given == nullptr) return nullptr;
+  auto object = port_of(given);
+  auto associated = object ? (*file)->associate(std::move(*object), key) : fail(object.error());
+  if (associated) return given;
+  if (port == nullptr) (void)services().handles.close(handle_value(given));
+  return failed(associated.error(), nullptr);
+}
+
+BOOL PostQueuedCompletionStatus(HANDLE handle, DWORD transferred, ULONG_PTR key, OVERLAPPED* overlapped) {
+  auto port = port_of(handle);
+  if (!port) return failed(port.error());
+  (*port)->post({.key = key, .overlapped = overlapped, .transferred = transferred});
+  return TRUE;
+}
+
+/// How many packets were taken; 0 and last error if none came.
+std::size_t take(HANDLE handle, std::span<Packet> into, DWORD milliseconds, bool alertable) {
+  auto port = port_of(handle);
+  if (!port) return failed<std::size_t>(port.error());
+  const auto taken = (*port)->take(into, deadline_of(milliseconds), thread::current_waiter(), alertable);
+  if (taken.count == 0) set_last_error(ended({taken.outcome}));  // WAIT_TIMEOUT or WAIT_IO_COMPLETION
+  return taken.count;
+}
+
+BOOL GetQueuedCompletionStatus(HANDLE handle, DWORD* transferred, ULONG_PTR* key, OVERLAPPED** overlapped,
+                               DWORD milliseconds) {
+  Packet packet;
+  *overlapped = nullptr;
+  if (take(handle, {&packet, 1}, milliseconds, false) == 0) return FALSE;
+  *transferred = static_cast<DWORD>(packet.transferred);
+  *key = packet.key;
+  *overlapped = static_cast<OVERLAPPED*>(packet.overlapped);
+  return packet.status == STATUS_SUCCESS ? TRUE : failed(win32_error(packet.status));
+}
+
+struct OVERLAPPED_ENTRY {
+  ULONG_PTR lpCompletionKey;
+  OVERLAPPED* lpOverlapped;
+  ULONG_PTR Internal;
+  DWORD dwNumberOfBytesTransferred;
+};
+static_assert(sizeof(OVERLAPPED_ENTRY) == 32);
+
+BOOL GetQueuedCompletionStatusEx(HANDLE handle, OVERLAPPED_ENTRY* entries, ULONG room, ULONG* count,
+                                 DWORD milliseconds, BOOL alertable) {
+  if (entries == nullptr || count == nullptr || room == 0) return failed(ERROR_INVALID_PARAMETER);
+  std::array<Packet, 64> packets;
+  const std::size_t taken =
+      take(handle, std::span(packets).first(std::min<std::size_t>(room, packets.size())), milliseconds,
+           alertable != FALSE);
+  for (std::size_t i = 0; i < taken; ++i) {
+    entries[i] = {packets[i].key, static_cast<OVERLAPPED*>(packets[i].overlapped), packets[i].status,
+                  static_cast<DWORD>(packets[i].transferred)};
+  }
+  *count = static_cast<ULONG>(taken);
+  return taken != 0;
+}
+
+BOOL SetFileCompletionNotificationModes(HANDLE handle, UCHAR modes) {
+  constexpr UCHAR kSkipPortOnSuccess = 1, kSkipSetEventOnHandle = 2;
+  if ((modes & ~(kSkipPortOnSuccess | kSkipSetEventOnHandle)) != 0) return failed(ERROR_INVALID_PARAMETER);
+  auto file = file_of(handle);
+  if (!file) return failed(file.error());
+  if ((modes & kSkipPortOnSuccess) != 0) (*file)->skip_port_on_success();
+  return TRUE;
+}
+
+// ---- overlapped operations -------------------------------------------------------------------------------
+
+BOOL GetOverlappedResultEx(HANDLE handle, OVERLAPPED* overlapped, DWORD* transferred, DWORD, BOOL) {
+  auto file = file_of(handle);
+  if (!file) return failed(file.error());
+  const auto status = static_cast<std::uint32_t>(overlapped->Internal);
+  if (status == STATUS_PENDING)
+    return failed(ERROR_IO_INCOMPLETE);  // none of ours: nothing would complete it
+  *transferred = static_cast<DWORD>(overlapped->InternalHigh);
+  return status == STATUS_SUCCESS ? TRUE : failed(win32_error(status));
+}
+
+BOOL GetOverlappedResult(HANDLE handle, OVERLAPPED* overlapped, DWORD* transferred, BOOL wait) {
+  return GetOverlappedResultEx(handle, overlapped, transferred, wait ? INFINITE : 0, FALSE);
+}
+
+BOOL CancelIoEx(HANDLE handle, OVERLAPPED*) {
+  auto file = file_of(handle);
+  return failed(file ? ERROR_NOT_FOUND : win32_error(file.error().status));
+}
+
+BOOL CancelIo(HANDLE handle) {
+  auto file = file_of(handle);
+  return file ? TRUE : failed(file.error());
+}
+
+NTSTATUS NtCancelIoFileEx(HANDLE handle, IO_STATUS_BLOCK*, IO_STATUS_BLOCK* result) {
+  auto file = file_of(handle);
+  const NTSTATUS status = file ? nt(STATUS_NOT_FOUND) : nt(file.error());
+  if (result != nullptr) *result = {{.Status = status}, 0};
+  return status;
+}
+
+// ---- device control: no file here is a device that takes requests
+// ------------------------------------------
+
+BOOL DeviceIoControl(HANDLE handle, DWORD, LPVOID, DWORD, LPVOID, DWORD, DWORD* returned, OVERLAPPED*) {
+  if (returned != nullptr) *returned = 0;
+  auto file = file_of(handle);
+  return failed(file ? ERROR_INVALID_FUNCTION : win32_error(file.error().status));
+}
+
+NTSTATUS NtDeviceIoControlFile(HANDLE handle, HANDLE, PVOID, PVOID, IO_STATUS_BLOCK* result, ULONG, PVOID,
+                               ULONG, PVOID, ULONG) {
+  auto file = file_of(handle);
+  const NTSTATUS status = file ? nt(STATUS_INVALID_DEVICE_REQUEST) : nt(file.error());
+  *result = {{.Status = status}, 0};
+  return status;
+}
+
+// ---- changes in folders
+// ------------------------------------------------------------------------------------
+
+/// As on a file system that does not tell of changes.
+BOOL ReadDirectoryChangesW(HANDLE handle, LPVOID, DWORD, BOOL, DWORD, DWORD*, OVERLAPPED*, PVOID) {
+  auto file = file_of(handle);
+  return failed(file ? ERROR_INVALID_FUNCTION : win32_error(file.error().status));
+}
+
+const Export kExports[] = {
+    NATIVE(kKernel32, CancelIo),
+    NATIVE(kKernel32, CancelIoEx),
+    NATIVE(kKernel32, CreateIoCompletionPort),
+    NATIVE(kKernel32, DeviceIoControl),
+    NATIVE(kKernel32, GetOverlappedResult),
+    NATIVE(kKernel32, GetOverlappedResultEx),
+    NATIVE(kKernel32, GetQueuedCompletionStatus),
+    NATIVE(kKernel32, GetQueuedCompletionStatusEx),
+    NT_NATIVE(kNtdll, NtCancelIoFileEx),
+    NT_NATIVE(kNtdll, NtDeviceIoControlFile),
+    NATIVE(kKernel32, PostQueuedCompletionStatus),
+    NATIVE(kKernel32, ReadDirectoryChangesW),
+    NATIVE(kKernel32, SetFileCompletionNotificationModes),
+};
+
+}  // namespace
+
+std::span<const Export> ioapiset_natives() { return kExports; }
+
+}  // namespace bobbin::win32

@@ -1,0 +1,347 @@
+// winsock2.h and ws2tcpip.h: a SOCKET is a handle, and what fails leaves its WSAE* number as last error.
+#include <algorithm>
+#include <charconv>
+#include <memory>
+#include <utility>
+
+#include "io/socket.hpp"
+#include "win32/io_support.hpp"
+#include "win32/natives.hpp"
+
+namespace bobbin::win32 {
+namespace {
+
+using namespace abi;
+
+using SOCKET = ULONG_PTR;
+constexpr SOCKET INVALID_SOCKET = ~SOCKET{0};
+constexpr int SOCKET_ERROR = -1;
+enum : DWORD {
+  WSAEFAULT = 10014,
+  WSAENOTSOCK = 10038,
+  WSAEOPNOTSUPP = 10045,
+  WSAVERNOTSUPPORTED = 10092,
+  WSATYPE_NOT_FOUND = 10109,
+  WSAHOST_NOT_FOUND = 11001,
+};
+
+Result<sync::Ref<io::File>> socket_of(SOCKET socket) {
+  auto file = file_of(reinterpret_cast<HANDLE>(socket));
+  if (!file) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = io::status_of_win32(WSAENOTSOCK),
+                 .what = "the handle names no socket"});
+  }
+  if (auto is_one = io::check_socket(**file); !is_one) return propagate(is_one);
+  return file;
+}
+
+/// 0, or SOCKET_ERROR and last error.
+int outcome(const Result<void>& done) { return done ? 0 : failed(done.error(), SOCKET_ERROR); }
+
+/// Runs `use` on a socket.
+template <class Use>
+int with_socket(SOCKET socket, Use use) {
+  auto file = socket_of(socket);
+  return file ? use(**file) : failed(file.error(), SOCKET_ERROR);
+}
+
+// ---- starting and ending: nothing is to be prepared
+// ---------------------------------------------------------
+
+struct WSADATA {
+  WORD wVersion;
+  WORD wHighVersion;
+  WORD iMaxSockets;
+  WORD iMaxUdpDg;
+  PVOID lpVendorInfo;
+  CHAR szDescription[257];
+  CHAR szSystemStatus[129];
+};
+static_assert(sizeof(WSADATA) == 408);
+
+int WSAStartup(WORD version, WSADATA* data) {
+  constexpr WORD kVersion = 0x0202;
+  if (data == nullptr) return WSAEFAULT;
+  if ((version & 0xFF) == 0) return WSAVERNOTSUPPORTED;
+  *data = {.wVersion = std::min<WORD>(version, kVersion),
+           .wHighVersion = kVersion,
+           .iMaxSockets = 0,
+           .iMaxUdpDg = 0,
+           .lpVendorInfo = nullptr,
+           .szDescription = "WinSock 2.0",
+           .szSystemStatus = "Running"};
+  return 0;
+}
+
+int WSACleanup() { return 0; }
+int WSAGetLastError() { return static_cast<int>(current_teb()->LastErrorValue); }
+
+// ---- protocols -------------------------------------------------------------------------------------------
+
+struct WSAPROTOCOL_INFOW {
+  DWORD dwServiceFlags1, dwServiceFlags2, dwServiceFlags3, dwServiceFlags4, dwProviderFlags;
+  GUID ProviderId;
+  DWORD dwCatalogEntryId;
+  int ChainLen;
+  DWORD ChainEntries[7];
+  int iVersion, iAddressFamily, iMaxSockAddr, iMinSockAddr, iSocketType, iProtocol, iProtocolMaxOffset;
+  int iNetworkByteOrder, iSecurityScheme;
+  DWORD dwMessageSize, dwProviderReserved;
+  WCHAR szProtocol[256];
+};
+static_assert(sizeof(WSAPROTOCOL_INFOW) == 628);
+
+/// TCP and UDP over IPv4 and IPv6, or those of them that a list ending in 0 names.
+int WSAEnumProtocolsW(const int* wanted, WSAPROTOCOL_INFOW* out, DWORD* size) {
+  constexpr DWORD WSAENOBUFS = 10055;
+  constexpr DWORD kGuaranteed = 0x6, kGraceful = 0x20, kHandlesOfFiles = 0x20000, kConnectionless = 0x1;
+  struct Known {
+    int family, address_size, type, protocol;
+    DWORD flags;
+    std::u16string_view name;
+  };
+  static constexpr Known kKnown[] = {{2, 16, 1, 6, kGuaranteed | kGraceful | kHandlesOfFiles, u"TCP/IP"},
+                                     {2, 16, 2, 17, kConnectionless | kHandlesOfFiles, u"UDP/IP"},
+                                     {23, 28, 1, 6, kGuaranteed | kGraceful | kHandlesOfFiles, u"TCP/IPv6"},
+                                     {23, 28, 2, 17, kConnectionless | kHandlesOfFiles, u"UDP/IPv6"}};
+  if (size == nullptr) return failed(WSAEFAULT, SOCKET_ERROR);
+  std::vector<WSAPROTOCOL_INFOW> found;
+  for (const Known& known : kKnown) {
+    bool asked = wanted == nullptr;
+    for (const int* at = wanted; at != nullptr && *at != 0; ++at) asked |= *at == known.protocol;
+    if (!asked) continue;
+    WSAPROTOCOL_INFOW info{};
+    info.dwServiceFlags1 = known.flags;
+    info.dwCatalogEntryId = 1001 + static_cast<DWORD>(&known - kKnown);
+    info.ChainLen = 1;  // a provider by itself
+    info.iVersion = 2;
+    info.iAddressFamily = known.family;
+    info.iMaxSockAddr = info.iMinSockAddr = known.address_size;
+    info.iSocketType = known.type;
+    info.iProtocol = known.protocol;
+    known.name.copy(info.szProtocol, known.name.size());
+    found.push_back(info);
+  }
+  const auto needed = static_cast<DWORD>(found.size() * sizeof(WSAPROTOCOL_INFOW));
+  if (std::exchange(*size, needed) < needed) return failed(WSAENOBUFS, SOCKET_ERROR);
+  std::ranges::copy(found, out);
+  return static_cast<int>(found.size());
+}
+
+// ---- sockets ---------------------------------------------------------------------------------------------
+
+SOCKET WSASocketW(int family, int type, int protocol, PVOID information, DWORD, DWORD) {
+  if (information != nullptr) return failed(WSAEOPNOTSUPP, INVALID_SOCKET);  // one that a process shares
+  auto made = io::make_socket(family, type, protocol);
+  if (!made) return failed(made.error(), INVALID_SOCKET);
+  auto handle = services().handles.insert(std::move(*made));
+  return handle ? *handle : failed(handle.error(), INVALID_SOCKET);
+}
+
+int closesocket(SOCKET socket) {
+  auto file = socket_of(socket);
+  return file ? outcome(services().handles.close(socket)) : failed(file.error(), SOCKET_ERROR);
+}
+
+int bind(SOCKET socket, const void* address, int size) {
+  return with_socket(socket, [&](io::File& file) {
+    return outcome(io::bind_socket(file, address, static_cast<std::uint32_t>(size)));
+  });
+}
+
+int connect(SOCKET socket, const void* address, int size) {
+  return with_socket(socket, [&](io::File& file) {
+    return outcome(
+        io::connect_socket(file, address, static_cast<std::uint32_t>(size), thread::current_waiter()));
+  });
+}
+
+int give_address(const Result<io::SocketAddress>& address, void* out, int* size) {
+  if (!address) return failed(address.error(), SOCKET_ERROR);
+  if (static_cast<std::uint32_t>(*size) < address->size) return failed(WSAEFAULT, SOCKET_ERROR);
+  std::memcpy(out, address->bytes, address->size);
+  *size = static_cast<int>(address->size);
+  return 0;
+}
+
+int getsockname(SOCKET socket, void* out, int* size) {
+  return with_socket(socket, [&](io::File& file) { return give_address(io::own_address(file), out, size); });
+}
+int getpeername(SOCKET socket, void* out, int* size) {
+  return with_socket(socket, [&](io::File& file) { return give_address(io::peer_address(file), out, size); });
+}
+
+int shutdown(SOCKET socket, int how) {
+  return with_socket(socket, [&](io::File& file) { return outcome(io::shut_down(file, how)); });
+}
+
+// ---- data ------------------------------------------------------------------------------------------------
+
+int count_of(const Result<std::size_t>& count) {
+  return count ? static_cast<int>(*count) : failed(count.error(), SOCKET_ERROR);
+}
+
+int recv(SOCKET socket, BYTE* buffer, int size, int flags) {
+  return with_socket(socket, [&](io::File& file) {
+    return count_of(io::receive(file, {reinterpret_cast<std::byte*>(buffer), static_cast<std::size_t>(size)},
+                                flags, thread::current_waiter()));
+  });
+}
+
+int send(SOCKET socket, const BYTE* buffer, int size, int flags) {
+  return with_socket(socket, [&](io::File& file) {
+    return count_of(io::send(file,
+                             {reinterpret_cast<const std::byte*>(buffer), static_cast<std::size_t>(size)},
+                             flags, thread::current_waiter()));
+  });
+}
+
+struct WSABUF {
+  ULONG len;
+  CHAR* buf;
+};
+
+/// What is sent is gone from the buffers on return, so there is nothing to overlap; who asks for a completion
+/// is refused.
+int WSASend(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* sent, DWORD flags,
+            OVERLAPPED* overlapped, PVOID routine) {
+  if (overlapped != nullptr || routine != nullptr) return failed(WSAEOPNOTSUPP, SOCKET_ERROR);
+  return with_socket(socket, [&](io::File& file) {
+    std::vector<std::byte> all;
+    for (DWORD i = 0; i < count; ++i) {
+      const auto* bytes = reinterpret_cast<const std::byte*>(buffers[i].buf);
+      all.insert(all.end(), bytes, bytes + buffers[i].len);
+    }
+    const int done = count_of(io::send(file, all, static_cast<int>(flags), thread::current_waiter()));
+    if (done == SOCKET_ERROR) return SOCKET_ERROR;
+    *sent = static_cast<DWORD>(done);
+    return 0;
+  });
+}
+
+// ---- options ---------------------------------------------------------------------------------------------
+
+int ioctlsocket(SOCKET socket, LONG command, ULONG* argument) {
+  constexpr auto kNonBlocking = static_cast<LONG>(0x8004667Eu);  // FIONBIO
+  constexpr LONG kBytesWaiting = 0x4004667F;                     // FIONREAD
+  return with_socket(socket, [&](io::File& file) {
+    if (command == kNonBlocking) return outcome(io::set_blocking(file, *argument == 0));
+    if (command != kBytesWaiting) return failed(WSAEOPNOTSUPP, SOCKET_ERROR);
+    const auto count = io::bytes_waiting(file);
+    if (!count) return failed(count.error(), SOCKET_ERROR);
+    *argument = *count;
+    return 0;
+  });
+}
+
+/// Of what it can do, nothing is there.
+int WSAIoctl(SOCKET socket, DWORD, PVOID, DWORD, PVOID, DWORD, DWORD*, OVERLAPPED*, PVOID) {
+  return with_socket(socket, [](io::File&) { return failed(WSAEOPNOTSUPP, SOCKET_ERROR); });
+}
+
+int getsockopt(SOCKET socket, int level, int option, BYTE* out, int* size) {
+  return with_socket(socket, [&](io::File& file) {
+    const auto got = io::get_option(file, level, option,
+                                    {reinterpret_cast<std::byte*>(out), static_cast<std::size_t>(*size)});
+    if (!got) return failed(got.error(), SOCKET_ERROR);
+    *size = static_cast<int>(*got);
+    return 0;
+  });
+}
+
+int setsockopt(SOCKET socket, int level, int option, const BYTE* from, int size) {
+  return with_socket(socket, [&](io::File& file) {
+    return outcome(io::set_option(
+        file, level, option, {reinterpret_cast<const std::byte*>(from), static_cast<std::size_t>(size)}));
+  });
+}
+
+// ---- names -----------------------------------------------------------------------------------------------
+
+struct ADDRINFO {
+  int ai_flags, ai_family, ai_socktype, ai_protocol;
+  SIZE_T ai_addrlen;
+  CHAR* ai_canonname;
+  PVOID ai_addr;
+  ADDRINFO* ai_next;
+};
+static_assert(sizeof(ADDRINFO) == 48);
+
+/// A list's node and what it points to.
+struct Node {
+  ADDRINFO info;
+  io::SocketAddress address;
+};
+
+void freeaddrinfo(ADDRINFO* list) {
+  while (list != nullptr) {
+    const std::unique_ptr<Node> node(reinterpret_cast<Node*>(list));
+    list = list->ai_next;
+  }
+}
+
+/// The number of a failure, or 0.
+int getaddrinfo(LPCSTR host, LPCSTR service, const ADDRINFO* hints, ADDRINFO** list) {
+  constexpr int kPassive = 1;
+  constexpr int kAnyFamily = 0, kInet = 2;
+  *list = nullptr;
+  if (host == nullptr && service == nullptr) return WSAHOST_NOT_FOUND;
+  std::uint16_t port = 0;
+  if (service != nullptr) {
+    const std::string_view text(service);
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
+    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return WSATYPE_NOT_FOUND;
+  }
+  const int flags = hints != nullptr ? hints->ai_flags : 0;
+  const int family = hints != nullptr ? hints->ai_family : kAnyFamily;
+  const bool v4 = family == kAnyFamily || family == kInet;
+  const char* own = (flags & kPassive) != 0 ? (v4 ? "0.0.0.0" : "::") : (v4 ? "127.0.0.1" : "::1");
+  const auto found = io::resolve(host != nullptr ? host : own, port, family);
+  ADDRINFO** end = list;
+  for (const io::SocketAddress& address : found) {
+    auto node = std::make_unique<Node>(Node{.info = {}, .address = address});
+    WORD address_family = 0;
+    std::memcpy(&address_family, address.bytes, sizeof address_family);
+    node->info = {.ai_flags = 0,
+                  .ai_family = address_family,
+                  .ai_socktype = hints != nullptr ? hints->ai_socktype : 0,
+                  .ai_protocol = hints != nullptr ? hints->ai_protocol : 0,
+                  .ai_addrlen = address.size,
+                  .ai_canonname = nullptr,
+                  .ai_addr = node->address.bytes,
+                  .ai_next = nullptr};
+    *end = &node.release()->info;
+    end = &(*end)->ai_next;
+  }
+  return found.empty() ? int{WSAHOST_NOT_FOUND} : 0;
+}
+
+const Export kExports[] = {
+    NATIVE(kWs2_32, WSACleanup),
+    NATIVE(kWs2_32, WSAEnumProtocolsW),
+    NATIVE(kWs2_32, WSAGetLastError),
+    NATIVE(kWs2_32, WSAIoctl),
+    NATIVE(kWs2_32, WSASend),
+    NATIVE(kWs2_32, WSASocketW),
+    NATIVE(kWs2_32, WSAStartup),
+    NATIVE(kWs2_32, bind),
+    NATIVE(kWs2_32, closesocket),
+    NATIVE(kWs2_32, connect),
+    NATIVE(kWs2_32, freeaddrinfo),
+    PARTIAL(kWs2_32, getaddrinfo, "knows numeric addresses and the names in /etc/hosts; asks no server"),
+    NATIVE(kWs2_32, getpeername),
+    NATIVE(kWs2_32, getsockname),
+    NATIVE(kWs2_32, getsockopt),
+    NATIVE(kWs2_32, ioctlsocket),
+    NATIVE(kWs2_32, recv),
+    NATIVE(kWs2_32, send),
+    NATIVE(kWs2_32, setsockopt),
+    NATIVE(kWs2_32, shutdown),
+};
+
+}  // namespace
+
+std::span<const Export> winsock2_natives() { return kExports; }
+
+}  // namespace bobbin::win32
