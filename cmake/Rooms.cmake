@@ -71,6 +71,7 @@ function(bobbin_unit_tests)
     if(tests)
       add_executable(${room}_test ${tests})
       bobbin_flags(${room}_test)
+      target_compile_options(${room}_test PRIVATE -O1)  # more makes the build longer, and few tests shorter
       target_link_libraries(${room}_test PRIVATE bobbin_${room} GTest::gtest_main)
       include(${CMAKE_SOURCE_DIR}/src/${room}/tests.cmake OPTIONAL)  # what only this room's tests need
       gtest_discover_tests(${room}_test TEST_PREFIX ${room}. PROPERTIES TIMEOUT 120)
