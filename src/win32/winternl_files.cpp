@@ -34,7 +34,7 @@ Result<std::u16string> path_of(const OBJECT_ATTRIBUTES& attributes) {
   const UNICODE_STRING& given = *attributes.ObjectName;
   const std::u16string_view name(given.Buffer, given.Length / sizeof(WCHAR));
   if (attributes.RootDirectory == nullptr) {
-    if (name.starts_with(u"\\\?\?\\")) return u"\\\\?\\" + std::u16string(name.substr(4));
+    if (name.starts_with(u"\\\?\?\\")) return std::u16string(u"\\\\?\\").append(name.substr(4));
     return fail({.kind = ErrorKind::invalid,
                  .status = STATUS_OBJECT_PATH_NOT_FOUND,
                  .what = "there is no such folder of objects"});
@@ -42,7 +42,7 @@ Result<std::u16string> path_of(const OBJECT_ATTRIBUTES& attributes) {
   auto folder = file_of(attributes.RootDirectory);
   if (!folder) return propagate(folder);
   auto path = services().files.path_of(**folder);
-  if (path && !name.empty()) *path += u"\\" + std::u16string(name);
+  if (path && !name.empty()) path->append(u"\\").append(name);
   return path;
 }
 
