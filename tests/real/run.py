@@ -147,7 +147,7 @@ def ast_grep(bench):
                   "js", "--update-all", "src")
         matches = json.loads(found.replace(b"\\\\", b"/"))
         matches.sort(key=lambda match: (match["file"], match["range"]["byteOffset"]["start"]))
-        out[side] = version, json.dumps(matches).encode(), len(matches)
+        out[side] = version, json.dumps(matches, sort_keys=True).encode(), len(matches)
     bench.same("version", out["ours"][0], out["native"][0])
     bench.same("matches", out["ours"][1], out["native"][1])
     if out["ours"][2] < 1000:
