@@ -104,24 +104,28 @@ OVERLAPPED without_event(const OVERLAPPED& of) {
   return plain;
 }
 
-BOOL ReadFileEx(HANDLE handle, LPVOID buffer, DWORD size, OVERLAPPED* overlapped, PVOID routine) {
+/// What ReadFileEx and WriteFileEx share: `transfer` reads or writes by an OVERLAPPED without event.
+template <class Transfer>
+BOOL transfer_then_call(OVERLAPPED* overlapped, PVOID routine, Transfer transfer) {
   if (overlapped == nullptr || routine == nullptr) return failed(ERROR_INVALID_PARAMETER);
   OVERLAPPED plain = without_event(*overlapped);
   DWORD count = 0;
-  const BOOL done = ReadFile(handle, buffer, size, &count, &plain);
+  const BOOL done = transfer(&count, &plain);
   overlapped->Internal = plain.Internal;
   overlapped->InternalHigh = plain.InternalHigh;
   return ended_with_call(done, count, overlapped, routine);
 }
 
+BOOL ReadFileEx(HANDLE handle, LPVOID buffer, DWORD size, OVERLAPPED* overlapped, PVOID routine) {
+  return transfer_then_call(overlapped, routine, [=](DWORD* count, OVERLAPPED* plain) {
+    return ReadFile(handle, buffer, size, count, plain);
+  });
+}
+
 BOOL WriteFileEx(HANDLE handle, LPCVOID buffer, DWORD size, OVERLAPPED* overlapped, PVOID routine) {
-  if (overlapped == nullptr || routine == nullptr) return failed(ERROR_INVALID_PARAMETER);
-  OVERLAPPED plain = without_event(*overlapped);
-  DWORD count = 0;
-  const BOOL done = WriteFile(handle, buffer, size, &count, &plain);
-  overlapped->Internal = plain.Internal;
-  overlapped->InternalHigh = plain.InternalHigh;
-  return ended_with_call(done, count, overlapped, routine);
+  return transfer_then_call(overlapped, routine, [=](DWORD* count, OVERLAPPED* plain) {
+    return WriteFile(handle, buffer, size, count, plain);
+  });
 }
 
 BOOL FlushFileBuffers(HANDLE handle) {

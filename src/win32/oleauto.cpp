@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "memory/heaps.hpp"
+#include "win32/hresult.hpp"
 #include "win32/natives.hpp"
 #include "win32/services.hpp"
 
@@ -15,12 +16,6 @@ namespace bobbin::win32 {
 namespace {
 
 using namespace abi;
-
-using HRESULT = std::int32_t;
-constexpr HRESULT kOk = 0;
-constexpr auto kInvalidArgument = static_cast<HRESULT>(0x80070057u);
-constexpr auto kOutOfMemory = static_cast<HRESULT>(0x8007000Eu);
-constexpr auto kBadVariant = static_cast<HRESULT>(0x80020008u);  // DISP_E_BADVARTYPE
 
 memory::Heap& heap() { return *services().heaps.find(services().heaps.process_heap()); }
 
@@ -91,30 +86,30 @@ bool is_plain(WORD vt) {
 
 /// Objects, arrays and records are refused: no program here makes them.
 HRESULT VariantClear(VARIANT* variant) {
-  if (variant == nullptr) return kInvalidArgument;
+  if (variant == nullptr) return E_INVALIDARG;
   if (variant->vt == VT_BSTR)
     SysFreeString(variant->string);
   else if (!is_plain(variant->vt))
-    return kBadVariant;
+    return DISP_E_BADVARTYPE;
   variant->vt = VT_EMPTY;
-  return kOk;
+  return S_OK;
 }
 
 HRESULT VariantCopy(VARIANT* to, const VARIANT* from) {
-  if (to == nullptr || from == nullptr) return kInvalidArgument;
-  if (to == from) return kOk;
-  if (from->vt != VT_BSTR && !is_plain(from->vt)) return kBadVariant;
+  if (to == nullptr || from == nullptr) return E_INVALIDARG;
+  if (to == from) return S_OK;
+  if (from->vt != VT_BSTR && !is_plain(from->vt)) return DISP_E_BADVARTYPE;
   VARIANT copy = *from;
   if (from->vt == VT_BSTR && from->string != nullptr) {
     copy.string = SysAllocStringLen(from->string, SysStringLen(from->string));
-    if (copy.string == nullptr) return kOutOfMemory;
+    if (copy.string == nullptr) return E_OUTOFMEMORY;
   }
-  if (const HRESULT cleared = VariantClear(to); cleared != kOk) {
+  if (const HRESULT cleared = VariantClear(to); cleared != S_OK) {
     (void)VariantClear(&copy);
     return cleared;
   }
   *to = copy;
-  return kOk;
+  return S_OK;
 }
 
 const Export kExports[] = {

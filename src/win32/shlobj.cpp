@@ -7,6 +7,7 @@
 #include "process/command_line.hpp"
 #include "process/environment.hpp"
 #include "process/process.hpp"
+#include "win32/hresult.hpp"
 #include "win32/io_support.hpp"
 #include "win32/natives.hpp"
 
@@ -14,11 +15,6 @@ namespace bobbin::win32 {
 namespace {
 
 using namespace abi;
-
-using HRESULT = std::int32_t;
-constexpr auto kNotFound = static_cast<HRESULT>(0x80070002u);
-constexpr auto kInvalidArgument = static_cast<HRESULT>(0x80070057u);
-constexpr auto kOutOfMemory = static_cast<HRESULT>(0x8007000Eu);
 
 memory::Heap& heap() { return *services().heaps.find(services().heaps.process_heap()); }
 
@@ -77,12 +73,12 @@ std::optional<std::u16string> folder_of(const GUID& id) {
 
 /// The path is the caller's, who gives it to CoTaskMemFree.
 HRESULT SHGetKnownFolderPath(const GUID* id, DWORD, HANDLE, LPWSTR* path) {
-  if (id == nullptr || path == nullptr) return kInvalidArgument;
+  if (id == nullptr || path == nullptr) return E_INVALIDARG;
   *path = nullptr;
   const auto folder = folder_of(*id);
-  if (!folder) return kNotFound;
+  if (!folder) return E_FILE_NOT_FOUND;
   auto* block = static_cast<LPWSTR>(heap().allocate((folder->size() + 1) * sizeof(WCHAR), {}));
-  if (block == nullptr) return kOutOfMemory;
+  if (block == nullptr) return E_OUTOFMEMORY;
   std::copy_n(folder->c_str(), folder->size() + 1, block);
   *path = block;
   return 0;

@@ -2,6 +2,7 @@
 #include <atomic>
 
 #include "win32/handles.hpp"
+#include "win32/hresult.hpp"
 #include "win32/natives.hpp"
 
 namespace bobbin::win32 {
@@ -9,23 +10,19 @@ namespace {
 
 using namespace abi;
 
-using HRESULT = std::int32_t;
-constexpr HRESULT kOk = 0;
-constexpr auto kInvalidArgument = static_cast<HRESULT>(0x80070057u);
-
 constinit std::atomic<DWORD> g_flags{0};
 
 HRESULT WerSetFlags(DWORD flags) {
   constexpr DWORD kKnown = 0x1FF;
-  if ((flags & ~kKnown) != 0) return kInvalidArgument;
+  if ((flags & ~kKnown) != 0) return E_INVALIDARG;
   g_flags = flags;
-  return kOk;
+  return S_OK;
 }
 
 HRESULT WerGetFlags(HANDLE process, DWORD* flags) {
-  if (process != kCurrentProcess || flags == nullptr) return kInvalidArgument;
+  if (process != kCurrentProcess || flags == nullptr) return E_INVALIDARG;
   *flags = g_flags;
-  return kOk;
+  return S_OK;
 }
 
 const Export kExports[] = {

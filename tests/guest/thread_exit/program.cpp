@@ -305,8 +305,8 @@ void needs_section(void*) {
 }
 void free_index() { FlsFree(static_cast<DWORD>(bobbin::guest::detail::g_fls_index)); }
 
-/// As Rust did before its pull request 157645: the main thread frees the index at exit.
-void program_frees_index() {
+/// Comes back when a thread's destructor waits for the section, which the caller has.
+void let_a_destructor_wait() {
   InitializeCriticalSection(&g_section);
   EnterCriticalSection(&g_section);
   start([](void*) -> DWORD {
@@ -314,17 +314,16 @@ void program_frees_index() {
     return 0;
   });
   WaitForSingleObject(g_ready, INFINITE);
+}
+
+/// As Rust did before its pull request 157645: the main thread frees the index at exit.
+void program_frees_index() {
+  let_a_destructor_wait();
   free_index();
 }
 /// The same program without that.
 void program_keeps_index() {
-  InitializeCriticalSection(&g_section);
-  EnterCriticalSection(&g_section);
-  start([](void*) -> DWORD {
-    at_thread_exit(needs_section, nullptr);
-    return 0;
-  });
-  WaitForSingleObject(g_ready, INFINITE);
+  let_a_destructor_wait();
   note("main's");
   std::printf("the program ends\n");
 }
