@@ -2,14 +2,14 @@
 
 import shutil
 
-from harness import BOBBIN, ROOT, WINE, WORK, Suite, compile_guest, compile_native, link_guest
+from harness import BOBBIN, ROOT, WINE, WORK, Suite, compile_guest, compile_mingw, compile_native, link_guest
 
 LIBRARIES = 100
 
 
 class General(Suite):
     programs = {"start": [""], "access": [""], "slots": [""], "alloc": [""], "threads": ["0", "1", "10", "100"],
-                "load": [""], "calls": [""], "heap": [""], "fls": [""], "fibers": [""]}
+                "load": [""], "calls": [""], "heap": [""], "fls": [""], "fibers": [""], "throw": [""]}
 
     measured = {
         "start": ("process, start to exit", ("native", 0, 1.5)),
@@ -42,6 +42,8 @@ class General(Suite):
         "heap.64k": ("HeapAlloc + HeapFree, 64 KiB", ("wine", 0, 1)),
         "heap.live": ("the same, 1000 live blocks of 64 bytes", ("wine", 0, 1)),
         "heap.threads": ("the same in 4 threads, 64 bytes", ("wine", 0, 1)),
+        "throw.near": ("C++ throw, caught by the caller", ("wine", 0, 1)),
+        "throw.far": ("C++ throw, caught 10 frames up", ("wine", 0, 1)),
     }
 
     def build(self):
@@ -53,11 +55,12 @@ class General(Suite):
         link_guest("access.exe", compile_guest("access"), WORK / "library.lib")
         for name in ("start", "slots", "alloc", "threads", "load", "heap", "fls", "fibers"):
             link_guest(f"{name}.exe", compile_guest(name))
+        compile_mingw("throw")
         compile_native("library", "bench_tls_000.so", "-fPIC", "-shared")
         for i in range(1, LIBRARIES):
             shutil.copyfile(WORK / "bench_tls_000.so", WORK / f"bench_tls_{i:03}.so")
         compile_native("access", "access", "./bench_tls_000.so", "-Wl,-rpath,$ORIGIN")
-        for name in ("start", "slots", "alloc", "threads", "load", "calls", "spawn", "heap"):
+        for name in ("start", "slots", "alloc", "threads", "load", "calls", "spawn", "heap", "throw"):
             compile_native(name, name, "-pthread", "-ldl")
 
     def repeats(self, program, argument):

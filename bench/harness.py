@@ -77,6 +77,12 @@ def compile_guest(source, name=None, *definitions):
     return target
 
 
+def compile_mingw(source):
+    """A Windows program in C++, with mingw's runtimes in it."""
+    run("x86_64-w64-mingw32-g++-posix", "-std=c++17", "-O2", "-Wall", "-Wextra", "-static",
+        HERE / "guest" / f"{source}.cpp", "-o", WORK / f"{source}.exe")
+
+
 def link_guest(output, *inputs, entry="/entry:start"):
     """lld-link, kernel32's import library and no runtime."""
     run("lld-link-22", "/nologo", entry, "/subsystem:console", "/nodefaultlib", f"/out:{WORK / output}", *inputs,

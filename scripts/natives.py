@@ -31,7 +31,8 @@ class Native(NamedTuple):
 
 def natives_of(path):
     text = COMMENT.sub(" ", path.read_text())
-    declared = text + (ROOT / "src" / "arch" / "x86_64" / "context.hpp").read_text()
+    assembly = ROOT / "src" / "arch" / "x86_64"
+    declared = text + (assembly / "context.hpp").read_text() + (assembly / "exception.hpp").read_text()
 
     def returns_nothing(function):
         return re.search(rf"\bvoid\s+(?:WINAPI\s+)?{function}\s*\(", declared) is not None

@@ -1,5 +1,6 @@
 // How a module comes in. See loader.hpp for the steps; each function below is one of them.
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <new>
 
@@ -171,8 +172,29 @@ Result<void> Loader::prepare(Transaction& load) {
     const std::scoped_lock changing(modules_mutex_);
     modules_.reserve(modules_.size() + load.fresh.size());
   }
+  unwind::function_tables().reserve_modules(load.fresh.size());
   initialised_.reserve(modules_.size() + load.fresh.size());  // attach() may come after loads that it caused
   return {};
+}
+
+/// What unwinding is told of a module.
+unwind::Module Loader::rows_of(const Module& module) noexcept {
+  unwind::Module told{
+      .base = reinterpret_cast<std::uint64_t>(module.base()), .size = module.size(), .rows = {}};
+  if (!module.image) return told;
+  const pe::File& file = module.image->in_memory;
+  constexpr std::uint32_t kRow = sizeof(abi::RUNTIME_FUNCTION);
+  const pe::DirectoryRange range = file.directory(pe::Directory::exceptions);
+  if (range.size >= kRow && file.covers(range.rva, range.size / kRow * kRow)) {
+    told.rows = {reinterpret_cast<abi::RUNTIME_FUNCTION*>(module.base() + range.rva.value),
+                 range.size / kRow};
+  }
+  // What Wine's linker puts where others have a DOS program.
+  constexpr std::string_view kWine = "Wine builtin DLL";
+  constexpr Rva kStub{0x40};
+  told.wine_builtin = file.covers(kStub, kWine.size()) &&
+                      std::memcmp(module.base() + kStub.value, kWine.data(), kWine.size()) == 0;
+  return told;
 }
 
 void Loader::publish(Transaction& load) noexcept {
@@ -191,6 +213,7 @@ void Loader::publish(Transaction& load) noexcept {
     if (module->resolved()) module->attach = Attach::waiting;
     link(ldr_, module->entry);
     if (module->image) engine_.fls().image_comes(module->base(), module->size());
+    unwind::function_tables().add_module(rows_of(*module));
     const std::scoped_lock changing(modules_mutex_);
     modules_.push_back(std::move(module));
   }

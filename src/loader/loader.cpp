@@ -91,6 +91,8 @@ Result<void> Loader::add_native(std::string_view name, std::uint16_t dlls) {
   set_names(*module, u"C:\\Windows\\System32\\" + nls::to_utf16(name));
   link(ldr_, module->entry);
   link_initialised(ldr_, module->entry);
+  unwind::function_tables().reserve_modules(1);
+  unwind::function_tables().add_module(rows_of(*module));
   const std::scoped_lock changing(modules_mutex_);
   modules_.push_back(std::move(module));
   ++generation_of_lists_;

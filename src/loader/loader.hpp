@@ -33,6 +33,7 @@
 #include "thread/thread.hpp"
 #include "tls/engine.hpp"
 #include "tls/fls.hpp"
+#include "unwind/tables.hpp"
 
 namespace bobbin::loader {
 
@@ -180,6 +181,7 @@ class Loader final : public thread::LifeObserver {
   [[nodiscard]] Result<void> bind_imports(Transaction& load, Module& module);
   [[nodiscard]] Result<void> prepare(Transaction& load);
   void publish(Transaction& load) noexcept;
+  static unwind::Module rows_of(const Module& module) noexcept;
   [[nodiscard]] Result<void> attach(Transaction& load, Module& wanted);
   [[nodiscard]] Result<void> attach(Module& module, std::uint32_t walk);
   [[nodiscard]] Result<void> attach_now(Module& module);
@@ -201,17 +203,42 @@ class Loader final : public thread::LifeObserver {
                                         int depth);
 
   // notify.cpp
+  /// What is on top of the stack of the loader lock's owner.
+  struct Notice {
+    const Module* module = nullptr;
+    Reason reason = {};
+    bool by_callback = false;  ///< a TLS callback, not DllMain
+  };
+  /// How a notification ended: in order, by an exception that was swallowed, or with the guest.
+  struct Told {
+    bool finished = false;
+    bool raised = false;
+    Notice last;  ///< who was told last
+  };
   /// TLS callbacks, then the entry point. FALSE from PROCESS_ATTACH is `refused`.
   enum class Answer : std::uint8_t { accepted, refused, guest_ended };
   template <class Body>
-  bool inside_notice(Body& body);
+  Told inside_notice(Body& body);
   Answer notify(Module& module, Reason reason, void* reserved);
   /// The program's TLS callbacks. False if the guest ended meanwhile.
   bool notify_program(Reason reason);
   void notify_threads(Reason reason);
   void tell_callbacks(const Module& module, Reason reason);
   abi::BOOL tell(const Module& module, Reason reason, void* reserved);
-  void tell_of_thread(Reason reason);
+  abi::BOOL tell_entry(const Module& module, Reason reason, void* reserved);
+  /// How far telling all modules of a thread has come.
+  struct Tour {
+    Reason reason = {};
+    std::size_t next = 0;  ///< in modules_, or backwards in initialised_
+    Module* at = nullptr;
+    std::uint32_t generation = 0;  ///< of the lists, when `at` was told
+    bool entry_only = false;       ///< its callbacks were told
+    bool program = false;          ///< the program was
+  };
+  void tell_of_thread(Tour& tour);
+  [[nodiscard]] std::size_t tour_length(const Tour& tour) const;
+  [[nodiscard]] Module* tour_stop(const Tour& tour, std::size_t i) const;
+  void go_on(Tour& tour) const;
   void detach(Module& module, void* reserved);
   enum class Change : std::uint32_t { came = 1, goes = 2 };
   void tell_watchers(const Module& module, Change change);
@@ -238,12 +265,7 @@ class Loader final : public thread::LifeObserver {
   std::vector<std::unique_ptr<DataFile>> data_files_;
   std::vector<Module*> initialised_;  ///< in the order of their PROCESS_ATTACH
   Module* program_ = nullptr;
-  /// What is on top of the stack of the loader lock's owner.
-  struct Notice {
-    const Module* module = nullptr;
-    Reason reason = {};
-    bool by_callback = false;  ///< a TLS callback, not DllMain
-  } notice_;
+  Notice notice_;
   struct Watcher {
     void* callback;
     void* context;

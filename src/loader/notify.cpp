@@ -2,7 +2,13 @@
 //
 // For one module and one reason: its TLS callbacks in array order, then its entry point. A program has no
 // entry point of that kind; its TLS callbacks come after all DLLs', whatever the reason.
+//
+// An exception that a callback or an entry point does not handle is swallowed (specification 3.7): what is
+// left of the module's callbacks is skipped, its entry point is still told. One from a PROCESS_ATTACH of an
+// entry point is a refusal, and then there is no PROCESS_DETACH. A gate is entered again after what raised.
 #include <fmt/format.h>
+
+#include <utility>
 
 #include "abi/status.hpp"
 #include "loader/guard.hpp"
@@ -35,6 +41,10 @@ abi::BOOL Loader::tell(const Module& module, Reason reason, void* reserved) {
     trace::emit(trace::Category::loader, fmt::format("notify {}: {}", module.name, static_cast<int>(reason)));
   }
   tell_callbacks(module, reason);
+  return tell_entry(module, reason, reserved);
+}
+
+abi::BOOL Loader::tell_entry(const Module& module, Reason reason, void* reserved) {
   if (module.entry.EntryPoint == nullptr) return 1;
   notice_ = {.module = &module, .reason = reason};
   using EntryPoint = abi::BOOL(BOBBIN_MS_ABI*)(void*, void*, void*);
@@ -44,55 +54,95 @@ abi::BOOL Loader::tell(const Module& module, Reason reason, void* reserved) {
 /// Runs `body`, which tells modules of something; afterwards the notice is what it was before, for one can
 /// come out of another.
 template <class Body>
-bool Loader::inside_notice(Body& body) {
+Loader::Told Loader::inside_notice(Body& body) {
   const Notice before = notice_;
-  const bool finished = thread::inside_gate(thread::current_place(), body);
+  Told told;
+  std::uint32_t swallowed = 0;
+  told.finished = thread::inside_gate(thread::current_place(), body, &swallowed);
+  told.raised = swallowed != 0;
+  told.last = notice_;
   notice_ = before;
-  return finished;
+  if (told.raised && trace::on(trace::Category::loader)) {
+    trace::emit(trace::Category::loader,
+                fmt::format("{} raised {:#x}: swallowed", told.last.module->name, swallowed));
+  }
+  return told;
 }
 
 Loader::Answer Loader::notify(Module& module, Reason reason, void* reserved) {
   if (reason == Reason::process_attach) module.entry.Flags |= abi::LDRP_PROCESS_ATTACH_CALLED;
   abi::BOOL result = 0;
-  auto body = [&] { result = tell(module, reason, reserved); };
-  if (!inside_notice(body)) return Answer::guest_ended;
+  auto both = [&] { result = tell(module, reason, reserved); };
+  auto entry = [&] { result = tell_entry(module, reason, reserved); };
+  Told told = inside_notice(both);
+  if (told.raised && told.last.by_callback) told = inside_notice(entry);
+  if (told.raised && reason == Reason::process_attach) {
+    module.entry.Flags &= ~abi::ULONG{abi::LDRP_PROCESS_ATTACH_CALLED};
+    return Answer::refused;
+  }
+  if (!told.finished && !told.raised) return Answer::guest_ended;
   return reason == Reason::process_attach && result == 0 ? Answer::refused : Answer::accepted;
 }
 
 bool Loader::notify_program(Reason reason) {
+  if (program_ == nullptr) return true;
   auto body = [&] { tell_callbacks(*program_, reason); };
-  return program_ == nullptr || inside_notice(body);
+  const Told told = inside_notice(body);
+  return told.finished || told.raised;
 }
 
-void Loader::tell_of_thread(Reason reason) {
-  const bool backwards = reason == Reason::thread_detach;
-  // A callback may load or free modules; then the lists have changed and the place is found again by the
-  // module.
-  const auto count = [&] { return backwards ? initialised_.size() : modules_.size(); };
-  const auto at = [&](std::size_t i) {
-    return backwards ? initialised_[initialised_.size() - 1 - i] : modules_[i].get();
-  };
-  for (std::size_t i = 0; i < count(); ++i) {
-    Module* module = at(i);
+/// Tells all modules of a thread, from where `tour` is on.
+void Loader::tell_of_thread(Tour& tour) {
+  while (tour.next < tour_length(tour)) {
+    Module* const module = tour_stop(tour, tour.next);
     const bool wants = module->is_dll() && module->image && module->has(abi::LDRP_PROCESS_ATTACH_CALLED) &&
                        !module->has(abi::LDRP_DONT_CALL_FOR_THREADS) && !module->leaving;
-    if (!wants || (module->entry.EntryPoint == nullptr && !module->tls)) continue;
-    const std::uint32_t before = generation_of_lists_;
-    (void)tell(*module, reason, nullptr);
-    if (generation_of_lists_ != before) {
-      std::size_t again = 0;
-      while (again < count() && at(again) != module) ++again;
-      i = again < count() ? again : i - 1;  // it is gone: the next one stands in its place
+    if (!wants || (module->entry.EntryPoint == nullptr && !module->tls)) {
+      ++tour.next;
+      continue;
     }
+    tour.at = module;
+    tour.generation = generation_of_lists_;
+    if (std::exchange(tour.entry_only, false))
+      (void)tell_entry(*module, tour.reason, nullptr);
+    else
+      (void)tell(*module, tour.reason, nullptr);
+    go_on(tour);
   }
-  if (program_ != nullptr) tell_callbacks(*program_, reason);
+  if (program_ != nullptr && !std::exchange(tour.program, true)) tell_callbacks(*program_, tour.reason);
+}
+
+std::size_t Loader::tour_length(const Tour& tour) const {
+  return tour.reason == Reason::thread_detach ? initialised_.size() : modules_.size();
+}
+
+Module* Loader::tour_stop(const Tour& tour, std::size_t i) const {
+  return tour.reason == Reason::thread_detach ? initialised_[initialised_.size() - 1 - i] : modules_[i].get();
+}
+
+/// Past the module that was just told. It may have loaded or freed others; then the lists have changed, and
+/// the place is found again by the module.
+void Loader::go_on(Tour& tour) const {
+  if (generation_of_lists_ != tour.generation) {
+    std::size_t again = 0;
+    while (again < tour_length(tour) && tour_stop(tour, again) != tour.at) ++again;
+    if (again == tour_length(tour)) return;  // it is gone: the next one stands in its place
+    tour.next = again;
+  }
+  ++tour.next;
 }
 
 void Loader::notify_threads(Reason reason) {
-  auto body = [&] {
-    tell_of_thread(reason);
-  };  // one gate for all: opening one costs more than most callbacks
-  (void)inside_notice(body);
+  Tour tour{.reason = reason};
+  // One gate for all: opening one costs more than most callbacks.
+  auto body = [&] { tell_of_thread(tour); };
+  for (Told told = inside_notice(body); told.raised && !tour.program; told = inside_notice(body)) {
+    const std::size_t before = tour.next;
+    go_on(tour);
+    // Its entry point is told if it was a callback that raised.
+    tour.entry_only = told.last.by_callback && tour.next == before + 1;
+    if (tour.entry_only) tour.next = before;
+  }
 }
 
 Result<void> Loader::born(thread::Thread& thread) {

@@ -144,6 +144,18 @@ Result<std::uint32_t> AddressSpace::protect(void* at, std::size_t size, std::uin
   return before;
 }
 
+std::byte* AddressSpace::take_guard(const void* address) noexcept {
+  const Lock lock(mutex_);
+  const auto at = find(reinterpret_cast<std::uintptr_t>(address));
+  if (at == allocations_.end()) return nullptr;
+  const PageRun run = at->second.pages.at((reinterpret_cast<std::uintptr_t>(address) - at->first) /
+                                          os::kPageSize * os::kPageSize);
+  if ((run.value & kGuard) == 0) return nullptr;
+  auto range = locate_committed(pointer(at->first + run.start), run.end - run.start);
+  if (!range || !change(*range, run.value & ~std::uint32_t{kGuard})) return nullptr;
+  return static_cast<std::byte*>(pointer(at->first + run.start));
+}
+
 Result<void> AddressSpace::change(const Range& range, std::uint32_t protect) {
   const auto host = host_protection(protect);
   if (!host) return refuse_protection(protect);

@@ -84,6 +84,10 @@ class AddressSpace {
   /// STATUS_NOT_COMMITTED if one of them is only reserved.
   [[nodiscard]] Result<std::uint32_t> protect(void* at, std::size_t size, std::uint32_t protect);
 
+  /// The guard page at `address`, and its neighbours of the same kind, become ordinary pages; hands back the
+  /// lowest. nullptr if there is none.
+  [[nodiscard]] std::byte* take_guard(const void* address) noexcept;
+
   /// Back to reserved. size 0 means the whole allocation, `at` then being its base
   /// (STATUS_FREE_VM_NOT_AT_BASE otherwise). Noted ranges belong to others: STATUS_UNABLE_TO_FREE_VM.
   [[nodiscard]] Result<void> decommit(void* at, std::size_t size);

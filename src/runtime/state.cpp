@@ -13,7 +13,7 @@
 #include "loader/guard.hpp"
 #include "nls/utf.hpp"
 #include "runtime/native_dlls.hpp"
-#include "seh/handlers.hpp"
+#include "seh/dispatch.hpp"
 #include "thread/guest_call.hpp"
 #include "trace/trace.hpp"
 #include "win32/natives.hpp"
@@ -225,6 +225,17 @@ Result<void> State::build() {
   services = std::make_unique<win32::Services>(
       win32::Services{handles, space, heaps, *files, *process, *threads, *loader, *engine});
   win32::install(services.get());
+  seh::install({.terminate = [](std::uint32_t code) { win32::services().loader.terminate_process(code); },
+                .describe =
+                    [](std::uint64_t address) {
+                      return win32::services().loader.describe_address(
+                          reinterpret_cast<const void*>(address));
+                    },
+                .take_guard =
+                    [](std::uint64_t address) {
+                      return reinterpret_cast<std::uint64_t>(
+                          win32::services().memory.take_guard(reinterpret_cast<const void*>(address)));
+                    }});
 
   auto first = threads->attach_current();
   if (!first) return propagate(first);
@@ -282,9 +293,7 @@ void State::shut_down() noexcept {
   threads.reset();
   win32::install(nullptr);
   services.reset();
-  seh::exception_handlers().clear();
-  seh::continue_handlers().clear();
-  seh::unhandled_filter() = nullptr;
+  seh::uninstall();
   g_running = nullptr;
 }
 

@@ -7,20 +7,25 @@ namespace bobbin::seh {
 
 void* HandlerList::add(GuestHandler handler, bool first) {
   const std::scoped_lock lock(mutex_);
-  return &*entries_.insert(first ? entries_.begin() : entries_.end(), handler);
+  std::int64_t position = 0;
+  if (!entries_.empty()) position = first ? entries_.begin()->first - 1 : entries_.rbegin()->first + 1;
+  return &entries_.emplace(position, handler).first->second;
 }
 
 bool HandlerList::remove(const void* entry) {
   const std::scoped_lock lock(mutex_);
-  const auto found = std::ranges::find_if(entries_, [&](const GuestHandler& one) { return &one == entry; });
+  const auto found = std::ranges::find_if(entries_, [&](const auto& one) { return &one.second == entry; });
   if (found == entries_.end()) return false;
   entries_.erase(found);
   return true;
 }
 
-std::vector<GuestHandler> HandlerList::in_order() const {
+GuestHandler HandlerList::next(std::int64_t& position) const noexcept {
   const std::scoped_lock lock(mutex_);
-  return {entries_.begin(), entries_.end()};
+  const auto after = entries_.upper_bound(position);
+  if (after == entries_.end()) return nullptr;
+  position = after->first;
+  return after->second;
 }
 
 void HandlerList::clear() {

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <atomic>
-#include <list>
-#include <vector>
+#include <cstdint>
+#include <map>
 
 #include "os/os.hpp"
 
@@ -20,14 +20,16 @@ class HandlerList {
   [[nodiscard]] void* add(GuestHandler handler, bool first);
   /// False if there is no such entry (any more).
   [[nodiscard]] bool remove(const void* entry);
-  /// The handlers in the order in which to call them. One that is removed meanwhile may still be called, as
-  /// on Windows when its removal races with an exception.
-  [[nodiscard]] std::vector<GuestHandler> in_order() const;
+  /// Where a walk through the handlers begins.
+  static constexpr std::int64_t kFirst = INT64_MIN;
+  /// The next handler after `position`, which moves on to it; nullptr if that was the last. Handlers may come
+  /// and go between two calls. Allocates nothing.
+  [[nodiscard]] GuestHandler next(std::int64_t& position) const noexcept;
   void clear();
 
  private:
   mutable os::Mutex mutex_;  // guards entries_
-  std::list<GuestHandler> entries_;
+  std::map<std::int64_t, GuestHandler> entries_;
 };
 
 [[nodiscard]] HandlerList& exception_handlers();  ///< AddVectoredExceptionHandler's

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "abi/status.hpp"
+#include "thread/signal_stack.hpp"
 
 namespace bobbin::thread {
 namespace {
@@ -100,6 +101,7 @@ void Carriers::run(void* carrier) {
   for (;;) {
     owner.routine_(self->job_, *self);
     if (!std::exchange(self->offered_, false)) {
+      release_signal_stack();
       if (!self->gave_stack_away_) owner.stacks_.give_back(self->stack_);
       --owner.busy_;
       return;
@@ -108,6 +110,7 @@ void Carriers::run(void* carrier) {
     for (int i = 0; i < kYields && self->state_.load() == Carrier::waiting; ++i) sched_yield();
     while (self->state_.load() == Carrier::waiting) os::futex_wait(self->state_, Carrier::waiting);
     if (self->state_.load() == Carrier::dismissed) {
+      release_signal_stack();
       owner.stacks_.give_back(self->stack_);
       --owner.leaving_;
       return;

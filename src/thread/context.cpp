@@ -1,11 +1,9 @@
 // Reading and changing the registers of a suspended thread.
-#include <signal.h>
-#include <ucontext.h>
-
 #include <cstring>
 #include <mutex>
 
 #include "abi/status.hpp"
+#include "thread/host_context.hpp"
 #include "thread/thread.hpp"
 
 namespace bobbin::thread {
@@ -25,7 +23,15 @@ constexpr Row kIntegers[] = {
 
 bool wants(const abi::CONTEXT& context, abi::DWORD part) { return (context.ContextFlags & part) == part; }
 
-void read_host(const ucontext_t& host, abi::CONTEXT& context) {
+std::unexpected<Error> not_suspended() {
+  return fail({.kind = ErrorKind::invalid,
+               .status = abi::STATUS_UNSUCCESSFUL,
+               .what = "the registers of a thread can be had only while it is suspended"});
+}
+
+}  // namespace
+
+void read_host_context(const ucontext_t& host, abi::CONTEXT& context) noexcept {
   const auto& registers = host.uc_mcontext.gregs;
   if (wants(context, abi::CONTEXT_CONTROL)) {
     context.Rip = static_cast<abi::DWORD64>(registers[REG_RIP]);
@@ -33,6 +39,10 @@ void read_host(const ucontext_t& host, abi::CONTEXT& context) {
     context.EFlags = static_cast<abi::DWORD>(registers[REG_EFL]);
     context.SegCs = 0x33;
     context.SegSs = 0x2B;
+  }
+  if (wants(context, abi::CONTEXT_SEGMENTS)) {
+    context.SegDs = context.SegEs = context.SegGs = 0x2B;
+    context.SegFs = 0x53;
   }
   if (wants(context, abi::CONTEXT_INTEGER)) {
     for (const Row& row : kIntegers) context.*row.guest = static_cast<abi::DWORD64>(registers[row.host]);
@@ -43,7 +53,7 @@ void read_host(const ucontext_t& host, abi::CONTEXT& context) {
   }
 }
 
-void write_host(ucontext_t& host, const abi::CONTEXT& context) {
+void write_host_context(ucontext_t& host, const abi::CONTEXT& context) noexcept {
   auto& registers = host.uc_mcontext.gregs;
   if (wants(context, abi::CONTEXT_CONTROL)) {
     registers[REG_RIP] = static_cast<greg_t>(context.Rip);
@@ -59,20 +69,12 @@ void write_host(ucontext_t& host, const abi::CONTEXT& context) {
   }
 }
 
-std::unexpected<Error> not_suspended() {
-  return fail({.kind = ErrorKind::invalid,
-               .status = abi::STATUS_UNSUCCESSFUL,
-               .what = "the registers of a thread can be had only while it is suspended"});
-}
-
-}  // namespace
-
 Result<void> Threads::get_context(Thread& thread, abi::CONTEXT& context) {
   if (thread.suspend_count_.load() == 0) return not_suspended();
   settle_suspended(thread);
   const std::scoped_lock lock(mutex_);
   if (const void* host = thread.stopped_context_.load(); host != nullptr) {
-    read_host(*static_cast<const ucontext_t*>(host), context);
+    read_host_context(*static_cast<const ucontext_t*>(host), context);
   } else if (thread.next_context_) {
     const abi::DWORD flags = context.ContextFlags;
     context = *thread.next_context_;
@@ -92,7 +94,7 @@ Result<void> Threads::set_context(Thread& thread, const abi::CONTEXT& context) {
   settle_suspended(thread);
   const std::scoped_lock lock(mutex_);
   if (void* host = thread.stopped_context_.load(); host != nullptr) {
-    write_host(*static_cast<ucontext_t*>(host), context);
+    write_host_context(*static_cast<ucontext_t*>(host), context);
     return {};
   }
   auto next = thread.next_context_ ? std::move(thread.next_context_) : std::make_unique<abi::CONTEXT>();

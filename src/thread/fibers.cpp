@@ -12,6 +12,8 @@ namespace bobbin::thread {
 namespace {
 
 static_assert(offsetof(Place, gate) == 8, "known to fiber_switch.inc");
+static_assert(offsetof(Place, signal_stack) == 0x10 && offsetof(Place, guest_rip) == 0x18,
+              "known to exception.S");
 
 // What Windows starts threads and fibers with.
 constexpr std::uint32_t kMxcsr = 0x1F80;
@@ -81,7 +83,7 @@ Result<Fiber*> Fibers::create(std::size_t stack_size, void* routine, void* data,
   fiber->data = data;
   fiber->exception_list = reinterpret_cast<void*>(~std::uintptr_t{0});
   fiber->stack_base = stack->top();
-  fiber->stack_limit = stack->usable();
+  fiber->stack_limit = stack->limit();
   fiber->deallocation_stack = stack->base;
   fiber->rbx = reinterpret_cast<std::uint64_t>(routine);
   fiber->r12 = reinterpret_cast<std::uint64_t>(end);

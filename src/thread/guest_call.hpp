@@ -12,15 +12,17 @@ namespace bobbin::thread {
 /// Runs `body`, which calls into the guest, inside a gate of the current thread. False if the gate was left
 /// (the guest or the thread ended meanwhile); then the caller returns as soon as it can: its own native's
 /// scope or the outer gate goes on with the leaving. `body` must own nothing (its frame is dropped on
-/// leaving).
+/// leaving). If `swallowed` is given, an exception that no frame handles does not end the guest, but only the
+/// body: its code is left there (it is never 0), and the answer is false.
 template <class Body>
-[[nodiscard]] bool inside_gate(Place& place, Body& body) {
+[[nodiscard]] bool inside_gate(Place& place, Body& body, std::uint32_t* swallowed = nullptr) {
   struct Context {
     Place& place;
     Body& body;
   } context{place, body};
   arch::Gate gate;
   gate.outer = place.gate;
+  gate.swallowed = swallowed;
   const Where before = place.where.load(std::memory_order_relaxed);
   const std::uint64_t rip = place.guest_rip, rsp = place.guest_rsp;
   place.gate = &gate;

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
+#include "abi/exception.hpp"
 #include "abi/teb.hpp"
 #include "arch/x86_64/gate.hpp"
 
@@ -14,7 +16,17 @@ namespace bobbin::thread {
 class Thread;
 struct Fiber;
 
-enum class Where : std::uint8_t { host, guest, native };
+enum class Where : std::uint8_t {
+  host,
+  guest,
+  native,  ///< in a native's entry (win32/native.hpp), which sees to faults by what the guest handed it
+  service  ///< in other work of ours for the guest; to those that stop threads, the same
+};
+
+/// Thrown where a native meets a bad pointer of the guest's, by the handler of the fault: host frames are
+/// left in order, and the native's entry has the guest see the exception (Place::fault) where it made the
+/// call.
+struct GuestFault {};
 
 /// What others can ask of a thread; bits of Place::requests.
 enum Request : std::uint32_t {
@@ -31,13 +43,17 @@ struct Place {
   /// Innermost gate that was opened on the stack that runs; a switch of fibers exchanges it (known to
   /// fiber_switch.inc). See leave_target().
   arch::Gate* gate = nullptr;
+  /// The top of the stack that signals, and the steps of exceptions (arch/x86_64/exception.hpp), run on.
+  std::byte* signal_stack = nullptr;
+  /// While in a native: the guest's instruction and stack pointer at the call, for GetThreadContext.
+  std::uint64_t guest_rip = 0;
+  std::uint64_t guest_rsp = 0;
   /// Of a thread whose guest code stands apart from its host frames: the gate between them.
   arch::Gate* base = nullptr;
   /// Of a thread of the host: the fiber that it is when it calls the guest, if it was made one.
   Fiber* home = nullptr;
-  /// While in a native: the guest's instruction and stack pointer at the call, for GetThreadContext.
-  std::uint64_t guest_rip = 0;
-  std::uint64_t guest_rsp = 0;
+  /// What a native met that is to be raised where it was called.
+  abi::EXCEPTION_RECORD fault{};
   /// Whether a callback into the host has run on it; written by the owning thread only.
   bool host_code_ran = false;
 };
@@ -60,14 +76,14 @@ void serve_requests(Place& place);
 /// last. Every native that is not a leaf opens one; win32/native.hpp does it for all of them. Nests.
 class NativeScope {
  public:
-  NativeScope(std::uint64_t guest_rip, std::uint64_t guest_rsp) noexcept
+  NativeScope(std::uint64_t guest_rip, std::uint64_t guest_rsp, Where as = Where::service) noexcept
       : before_(current_place().where.load(std::memory_order_relaxed)) {
     Place& place = current_place();
     if (before_ == Where::guest) {
       place.guest_rip = guest_rip;
       place.guest_rsp = guest_rsp;
     }
-    place.where.store(Where::native, std::memory_order_relaxed);
+    place.where.store(as, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
   }
   ~NativeScope() {

@@ -25,6 +25,7 @@ Result<Stack> StackPool::take(std::size_t size) {
     if (fits != free_.end()) {
       const Stack stack = *fits;
       free_.erase(fits);
+      arm(stack);
       return stack;
     }
   }
@@ -37,7 +38,14 @@ Result<Stack> StackPool::take(std::size_t size) {
     os::release(stack.base, stack.size);
     return propagate(ready);
   }
+  arm(stack);
   return stack;
+}
+
+void StackPool::arm(const Stack& stack) noexcept {
+  if ((space_.query(stack.usable()).protect & memory::kGuard) != 0) return;
+  // Without guard pages an overflow is an access violation; the stack can be used all the same.
+  (void)space_.protect(stack.usable(), Stack::kGuard, memory::kReadWrite | memory::kGuard);
 }
 
 void StackPool::give_back(Stack stack) noexcept {

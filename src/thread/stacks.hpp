@@ -1,6 +1,7 @@
-// Stacks of guest threads, pooled. A stack is one reservation: a guard page at the bottom, then memory that
-// the host commits as it is touched. A dead thread's stack is reused once its host thread has left it for
-// good.
+// Stacks of guest threads, pooled. A stack is one reservation: at the bottom a page that is never accessible,
+// and guard pages; then memory that the host commits as it is touched. Touching a guard page is the guest's
+// stack overflow: it gets these pages to handle it on. A dead thread's stack is reused once its host thread
+// has left it for good.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +15,15 @@
 namespace bobbin::thread {
 
 struct Stack {
-  std::byte* base = nullptr;  ///< lowest address, the guard page
-  std::size_t size = 0;       ///< with the guard page
+  /// What is left for handlers when the stack has overflowed.
+  static constexpr std::size_t kGuard = 4 * os::kPageSize;
+
+  std::byte* base = nullptr;  ///< lowest address, the page that is never accessible
+  std::size_t size = 0;       ///< with that page
   os::HostThread host;        ///< whose host frames stand on it too, if it is that thread's own
   [[nodiscard]] bool valid() const { return base != nullptr; }
   [[nodiscard]] std::byte* usable() const { return base + os::kPageSize; }
+  [[nodiscard]] std::byte* limit() const { return usable() + kGuard; }  ///< above the guard pages
   [[nodiscard]] std::size_t usable_size() const { return size - os::kPageSize; }
   [[nodiscard]] std::byte* top() const { return base + size; }
 };
@@ -38,6 +43,8 @@ class StackPool {
   /// Gives back a stack that no guest code runs on any more. That of a host thread is reused once the thread
   /// can be joined.
   void give_back(Stack stack) noexcept;
+  /// Makes the guard pages guard pages again, if whoever had the stack overflowed it.
+  void arm(const Stack& stack) noexcept;
   /// Waits (by yielding) until all host threads whose stacks were given back are gone.
   void drain() noexcept;
 

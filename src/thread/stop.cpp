@@ -71,9 +71,9 @@ arch::Gate* leave_target(const Place& place) noexcept {
   return at_home != nullptr ? at_home : place.base;
 }
 
-namespace {
-
 int stop_signal() noexcept { return SIGRTMAX - 3; }
+
+namespace {
 
 void serve_in_handler(Thread& thread, ucontext_t& context) noexcept {
   if ((thread.requests.load() & kSuspend) != 0) {
@@ -109,7 +109,7 @@ void serve_requests(Place& place) {
   bool elsewhere = false;
   do {
     // Meanwhile the thread counts as in a native: its registers are ours, and a signal only tells it to look.
-    place.where.store(Where::native, std::memory_order_relaxed);
+    place.where.store(Where::service, std::memory_order_relaxed);
     std::atomic_signal_fence(std::memory_order_seq_cst);
     StopAccess::stand_still(thread);
     if ((thread.requests.load() & kLeave) != 0 && leave_target(place) != nullptr) {

@@ -10,7 +10,9 @@ class Thread;
 /// current_or_null() for the handler: changes nothing.
 [[nodiscard]] Thread* current_in_handler() noexcept;
 
-/// Installs the handler, once per process. The signal is SIGRTMAX - 3; a host must leave it to us.
+/// SIGRTMAX - 3; a host must leave it to us.
+[[nodiscard]] int stop_signal() noexcept;
+/// Installs its handler, once per process.
 void install_stop_signal() noexcept;
 /// Lets the calling thread receive it, whatever mask its host gave it.
 void unblock_stop_signal() noexcept;

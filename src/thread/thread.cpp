@@ -12,6 +12,7 @@
 #include "abi/status.hpp"
 #include "sync/deadlock.hpp"
 #include "thread/guest_call.hpp"
+#include "thread/signal_stack.hpp"
 #include "thread/stop.hpp"
 #include "trace/trace.hpp"
 
@@ -34,13 +35,14 @@ Thread* current_in_handler() noexcept {
 
 void run_down_attached(void*) noexcept {
   if (Thread* thread = current_or_null(); thread != nullptr) thread->owner_->detach_current();
+  release_signal_stack();
 }
 
 namespace {
 
-/// At the top of a guest thread's stack, for host frames and the host's own data. What is below is the
-/// guest's, and may be needed when the host has left.
-constexpr std::size_t kHostPart = 64 << 10;
+/// At the top of a guest thread's stack: the signal stack, then host frames and the host's own data. What is
+/// below is the guest's, and may be needed when the host has left.
+constexpr std::size_t kHostPart = arch::kSignalStackSize + (64 << 10);
 
 std::unexpected<Error> no_memory(const char* what) {
   return fail({.kind = ErrorKind::out_of_memory, .status = abi::STATUS_NO_MEMORY, .what = what});
@@ -179,7 +181,10 @@ void Threads::carry(void* job, Carrier& self) {
   thread->stack_ = thread->seat_.stack;
   thread->stack_.host = os::current_host_thread();
   abi::TEB& teb = thread->teb();
-  set_stack(teb, thread->stack_.base, thread->stack_.usable(), thread->stack_.top() - kHostPart);
+  std::byte* const stack_top = thread->stack_.top() - kHostPart;
+  set_stack(teb, thread->stack_.base, thread->stack_.limit(), stack_top);
+  if (self.experienced()) owner.stacks_.arm(thread->stack_);
+  thread->signal_stack = *use_signal_stack(stack_top);
   arch::set_gs_base(&teb);
   const std::uint32_t code = owner.guest_main(*thread);
   owner.retire(*thread, code, &self);
@@ -199,7 +204,7 @@ std::uint32_t Threads::guest_main(Thread& thread) {
   } birth{thread};
   auto* const stack_top = static_cast<std::byte*>(thread.teb().StackBase);
   auto live = [&] {
-    thread.where.store(Where::native, std::memory_order_relaxed);
+    thread.where.store(Where::service, std::memory_order_relaxed);
     thread.base = std::exchange(thread.gate, nullptr);
     arch::bobbin_call_on_stack(
         stack_top,
@@ -222,7 +227,7 @@ void Threads::run_routine(Thread& thread, std::byte* stack_top) {
   std::atomic_signal_fence(std::memory_order_seq_cst);
   if (thread.requests.load(std::memory_order_relaxed) != 0) serve_requests(thread);
   if (thread.host_routine_) {
-    thread.where.store(Where::native, std::memory_order_relaxed);
+    thread.where.store(Where::service, std::memory_order_relaxed);
     arch::bobbin_call_on_stack(
         stack_top,
         [](void* raw) {
@@ -258,10 +263,13 @@ Result<Thread*> Threads::attach_current() {
                  .status = abi::STATUS_PROCESS_IS_TERMINATING,
                  .what = "the guest has ended: no thread can be attached"});
   }
+  auto signal_stack = use_signal_stack(nullptr);
+  if (!signal_stack) return propagate(signal_stack);
   auto made = make_thread();
   if (!made) return propagate(made);
   auto thread = Ref<Thread>::adopt(*made);
   thread->add_reference();  // dropped by detach_current
+  thread->signal_stack = *signal_stack;
   pthread_attr_t attributes;
   if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
     void* low = nullptr;
@@ -316,7 +324,7 @@ void Threads::run_main(std::size_t stack_size, void* routine, void* parameter) {
   thread.routine_ = routine;
   thread.parameter_ = parameter;
   thread.stack_ = *stack;
-  set_stack(teb, stack->base, stack->usable(), stack->top());
+  set_stack(teb, stack->base, stack->limit(), stack->top());
   auto live = [&] {
     thread.base = std::exchange(thread.gate, nullptr);
     run_routine(thread, stack->top());

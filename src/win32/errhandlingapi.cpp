@@ -1,6 +1,8 @@
 // errhandlingapi.h: last error, error modes, who handles exceptions; ntdll's twins.
+#include "abi/exception.hpp"
 #include "abi/status.hpp"
 #include "seh/handlers.hpp"
+#include "seh/report.hpp"
 #include "win32/guest_callback.hpp"
 #include "win32/natives.hpp"
 #include "win32/text.hpp"
@@ -62,16 +64,16 @@ BOOL SetThreadErrorMode(DWORD mode, DWORD* before) {
 
 // ---- exceptions ------------------------------------------------------------------------------------------
 
-constexpr LONG EXCEPTION_EXECUTE_HANDLER = 1;
-
-using Filter = BOBBIN_MS_ABI LONG (*)(void* exception_pointers);
+using Filter = BOBBIN_MS_ABI LONG (*)(EXCEPTION_POINTERS*);
 
 PVOID SetUnhandledExceptionFilter(PVOID filter) { return seh::unhandled_filter().exchange(filter); }
 
-/// The guest's filter decides, if there is one; else the process is to end.
-LONG UnhandledExceptionFilter(PVOID exception) {
-  const auto filter = reinterpret_cast<Filter>(seh::unhandled_filter().load());
-  return filter != nullptr ? call_guest(filter, exception) : EXCEPTION_EXECUTE_HANDLER;
+/// The guest's filter decides, if there is one; else it is said what happened, and the process is to end.
+LONG UnhandledExceptionFilter(EXCEPTION_POINTERS* exception) {
+  if (const auto filter = reinterpret_cast<Filter>(seh::unhandled_filter().load()); filter != nullptr)
+    return call_guest(filter, exception);
+  seh::report_unhandled(*exception->ExceptionRecord, *exception->ContextRecord);
+  return EXCEPTION_EXECUTE_HANDLER;
 }
 
 PVOID AddVectoredExceptionHandler(ULONG first, PVOID handler) {

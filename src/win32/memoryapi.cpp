@@ -2,6 +2,7 @@
 // is memory::AddressSpace's business; here are Windows' rules for rounding and for flags.
 #include "base/checked.hpp"
 #include "memory/address_space.hpp"
+#include "thread/stacks.hpp"
 #include "win32/natives.hpp"
 #include "win32/services.hpp"
 
@@ -198,6 +199,25 @@ BOOL VirtualFree(LPVOID address, SIZE_T size, DWORD type) {
 
 // ---- protect, lock ---------------------------------------------------------------------------------------
 
+/// Guard pages in the calling thread's stack. Where the stack is in use they would grow it at once; what is
+/// left of that is that the stack's own guard pages are back, which is what Wine's _resetstkoflw wants. True
+/// if done.
+bool guard_own_stack(std::byte* begin, std::size_t size) {
+  TEB* const teb = current_teb();
+  auto* const stack = static_cast<std::byte*>(teb->DeallocationStack);
+  auto* const in_use = static_cast<std::byte*>(__builtin_frame_address(0)) - os::kPageSize;
+  if (begin < stack || begin >= teb->StackBase) return false;
+  if (begin + size <= in_use) {
+    teb->StackLimit = begin + size;
+    return false;
+  }
+  const std::size_t wanted = thread::Stack::kGuard;
+  if (stack + os::kPageSize + wanted < in_use &&
+      services().memory.protect(stack + os::kPageSize, wanted, memory::kReadWrite | memory::kGuard))
+    teb->StackLimit = stack + os::kPageSize + wanted;
+  return true;
+}
+
 NTSTATUS NtProtectVirtualMemory(HANDLE process, PVOID* base, SIZE_T* size, ULONG protect, ULONG* old) {
   if (!is_this_process(process)) return status(STATUS_INVALID_HANDLE);
   if (old == nullptr) return status(STATUS_ACCESS_VIOLATION);
@@ -205,9 +225,13 @@ NTSTATUS NtProtectVirtualMemory(HANDLE process, PVOID* base, SIZE_T* size, ULONG
   if (!pages || *size == 0) return status(STATUS_INVALID_PARAMETER);
   const bool of_image = services().memory.query(pages->at).type == memory::Type::image;
   if (!of_image && (protect & kWriteCopies) != 0) return status(STATUS_INVALID_PAGE_PROTECTION);
-  auto before = services().memory.protect(pages->at, pages->size, protect);
-  if (!before) return status(before);
-  *old = *before;
+  if ((protect & memory::kGuard) != 0 && guard_own_stack(static_cast<std::byte*>(pages->at), pages->size)) {
+    *old = memory::kReadWrite;
+  } else {
+    auto before = services().memory.protect(pages->at, pages->size, protect);
+    if (!before) return status(before);
+    *old = *before;
+  }
   *base = pages->at;
   *size = pages->size;
   return status(STATUS_SUCCESS);

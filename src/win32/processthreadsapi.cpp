@@ -208,8 +208,21 @@ void GetCurrentThreadStackLimits(ULONG_PTR* low, ULONG_PTR* high) {
 }
 
 BOOL SetThreadStackGuarantee(ULONG* bytes) {
-  const ULONG before = current_teb()->GuaranteedStackBytes;
-  if (*bytes > before) current_teb()->GuaranteedStackBytes = *bytes;
+  TEB* const teb = current_teb();
+  const ULONG before = teb->GuaranteedStackBytes;
+  if (*bytes > before) {
+    // The guard pages reach so far up that this much is left below an overflow, and what an exception needs.
+    constexpr std::size_t kForDispatch = 2 * os::kPageSize;
+    auto* const lowest = static_cast<std::byte*>(teb->DeallocationStack) + os::kPageSize;
+    const std::size_t wanted = align_up(*bytes + kForDispatch, os::kPageSize);
+    if (lowest + wanted > teb->StackLimit) {
+      if (lowest + wanted + kForDispatch > __builtin_frame_address(0)) return failed(ERROR_INVALID_PARAMETER);
+      auto guarded = services().memory.protect(lowest, wanted, memory::kReadWrite | memory::kGuard);
+      if (!guarded) return failed(guarded.error());
+      teb->StackLimit = lowest + wanted;
+    }
+    teb->GuaranteedStackBytes = *bytes;
+  }
   *bytes = before;
   return TRUE;
 }

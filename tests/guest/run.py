@@ -236,6 +236,26 @@ def run(options):
     return 1
 
 
+def compare(options):
+    """Runs a program under bobbin and under Wine: it must print the same."""
+    wine = find_tool("wine64", "wine")
+    if not wine:
+        print("not run: Wine is not installed")
+        return SKIPPED
+    printed = []
+    for command, environment in (([options.bobbin, "run"], dict(os.environ)),
+                                 ([wine], wine_environment(options.prefix))):
+        with tempfile.TemporaryDirectory(prefix="guest-") as scratch:
+            out, err, code = run_with_watchdog([*command, str(options.program.absolute()), *options.arguments],
+                                               environment, scratch, options.timeout)
+        printed.append(as_text(out))
+        if code != 0 or not out:
+            print(f"{command[0]}: exit code {code}\n{as_text(out)}{as_text(err)}")
+            return 1
+    print(printed[0])
+    return 0 if same_or_diff(printed[1], printed[0], "under Wine") else 1
+
+
 def exhaust(options):
     """Runs a program with its first, second, ... allocation made to fail, start-up included, until none is left.
     Each time Bobbin must either say in one line why it cannot start, or run the program to its "ok"."""
@@ -285,6 +305,12 @@ def main():
                      help="run it on a terminal on which this has been typed (\\\\r is Enter)")
     one.add_argument("program", type=pathlib.Path)
     one.add_argument("arguments", nargs="*")
+    both = commands.add_parser("compare")
+    both.add_argument("--bobbin", required=True)
+    both.add_argument("--prefix", type=pathlib.Path, help="Wine's prefix")
+    both.add_argument("--timeout", type=float, default=60)
+    both.add_argument("program", type=pathlib.Path)
+    both.add_argument("arguments", nargs="*")
     failing = commands.add_parser("exhaust")
     failing.add_argument("--bobbin", required=True)
     failing.add_argument("--option", action="append", default=[], help="of bobbin run (repeatable)")
@@ -295,6 +321,8 @@ def main():
         return start_wine(options.prefix)
     if options.command == "stop-wine":
         return stop_wine(options.prefix)
+    if options.command == "compare":
+        return compare(options)
     if options.command == "exhaust":
         return exhaust(options)
     return run(options)

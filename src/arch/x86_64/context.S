@@ -1,6 +1,9 @@
 # Taking over a register set: see context.hpp.
 #include "abi/asm_offsets.h"
 
+#define USER_FLAGS 0x240DD5         /* those that a program may set: the status flags, TF, DF, AC, ID */
+#define ALWAYS_FLAGS 0x202
+
     .text
 
 # void bobbin_restore_context(const CONTEXT* context /*rdi*/)
@@ -12,15 +15,17 @@ bobbin_restore_context:
     .cfi_startproc
     .cfi_undefined %rip
     fxrstor64 CONTEXT_FLTSAVE(%rdi)
-    # The target's rip, flags and rdi are put below its stack pointer, and taken from there last.
-    movq CONTEXT_RSP(%rdi), %rax
-    movq CONTEXT_RIP(%rdi), %rcx
-    movq %rcx, -8(%rax)
-    movq CONTEXT_RDI(%rdi), %rcx
-    movq %rcx, -16(%rax)
-    movl CONTEXT_EFLAGS(%rdi), %ecx
-    pushq %rcx
-    popfq
+    movl %ss, %eax
+    pushq %rax
+    pushq CONTEXT_RSP(%rdi)
+    movl CONTEXT_EFLAGS(%rdi), %eax
+    andl $USER_FLAGS, %eax
+    orl $ALWAYS_FLAGS, %eax
+    pushq %rax
+    movl %cs, %eax
+    pushq %rax
+    pushq CONTEXT_RIP(%rdi)
+    movq CONTEXT_RAX(%rdi), %rax
     movq CONTEXT_RBX(%rdi), %rbx
     movq CONTEXT_RDX(%rdi), %rdx
     movq CONTEXT_RCX(%rdi), %rcx
@@ -34,10 +39,8 @@ bobbin_restore_context:
     movq CONTEXT_R8+40(%rdi), %r13
     movq CONTEXT_R8+48(%rdi), %r14
     movq CONTEXT_R8+56(%rdi), %r15
-    leaq -16(%rax), %rsp
-    movq CONTEXT_RAX(%rdi), %rax
-    popq %rdi
-    retq
+    movq CONTEXT_RDI(%rdi), %rdi
+    iretq                           # rip, flags and rsp at once: nothing is written near the target's stack
     .cfi_endproc
     .size bobbin_restore_context, . - bobbin_restore_context
 

@@ -5,8 +5,8 @@
 
 namespace bobbin::arch {
 
-/// Continues at context->Rip with all integer registers, flags, x87 and SSE state of `context`. The 16 bytes
-/// below context->Rsp are overwritten (Windows guests have no red zone).
+/// Continues at context->Rip with all integer registers, flags, x87 and SSE state of `context`. Writes to the
+/// stack that it is called on, and to no other.
 extern "C" [[noreturn]] void bobbin_restore_context(const abi::CONTEXT* context);
 
 /// RtlCaptureContext itself: a leaf with the Windows convention, for a guest's import table.

@@ -30,6 +30,9 @@ bobbin_fiber_start:
     callq *%r12
     ud2
     .cfi_endproc
+    .globl bobbin_fiber_start_end
+    .hidden bobbin_fiber_start_end
+bobbin_fiber_start_end:
     .size bobbin_fiber_start, . - bobbin_fiber_start
 
 # void bobbin_run_routine(void* stack_top /*rdi*/, void* routine /*rsi*/, void* parameter /*rdx*/, void* end /*rcx*/)
@@ -52,6 +55,23 @@ bobbin_run_routine:
     callq *%r12
     ud2
     .cfi_endproc
+    .globl bobbin_run_routine_end
+    .hidden bobbin_run_routine_end
+bobbin_run_routine_end:
     .size bobbin_run_routine, . - bobbin_run_routine
+
+# How the guest's unwinding leaves the two: 32 bytes, and a return address of zero, where it ends.
+    .p2align 2
+    .globl bobbin_outermost_rows
+    .hidden bobbin_outermost_rows
+bobbin_outermost_rows:
+    .long bobbin_fiber_start - bobbin_switch_fiber, bobbin_fiber_start_end - bobbin_switch_fiber
+    .long .Loutermost_info - bobbin_switch_fiber
+    .long bobbin_run_routine - bobbin_switch_fiber, bobbin_run_routine_end - bobbin_switch_fiber
+    .long .Loutermost_info - bobbin_switch_fiber
+.Loutermost_info:
+    .byte 1, 0, 1, 0                # version 1, one code
+    .byte 0, 2 | 3 << 4             # UWOP_ALLOC_SMALL, 32 bytes
+    .short 0
 
     .section .note.GNU-stack,"",@progbits

@@ -21,6 +21,9 @@ struct Gate {
   std::uint32_t mxcsr;
   std::uint16_t x87_control;
   Gate* outer;  ///< the next outer gate of this thread
+  /// What an exception that no frame handles does to the guest: ends it (nullptr), or only the call, and then
+  /// its code is left here.
+  std::uint32_t* swallowed = nullptr;
 };
 
 extern "C" {

@@ -1,0 +1,61 @@
+#include "arch/x86_64/exception.hpp"
+
+#include <array>
+
+#include "arch/x86_64/fiber.hpp"
+
+namespace bobbin::arch {
+
+// The assembly knows these offsets.
+static_assert(offsetof(ExceptionFrame, record) == 0x4F0 && offsetof(ExceptionFrame, rbx) == 0x590 &&
+              offsetof(ExceptionFrame, rdi) == 0x5A8 && offsetof(ExceptionFrame, r12) == 0x5B0 &&
+              offsetof(ExceptionFrame, xmm6_to_15) == 0x5D0 && offsetof(ExceptionFrame, machine) == 0x670);
+static_assert(offsetof(ExceptionCall, function) == 0x00 && offsetof(ExceptionCall, arguments) == 0x08 &&
+              offsetof(ExceptionCall, result) == 0x28 && offsetof(ExceptionCall, walk) == 0x30 &&
+              offsetof(ExceptionCall, target) == 0x38 && offsetof(ExceptionCall, entry) == 0x40);
+static_assert(offsetof(ScopeCall, function) == 0x20 && offsetof(ScopeCall, arguments) == 0x28 &&
+              offsetof(ScopeCall, result) == 0x38 && offsetof(ScopeCall, phase) == 0x50);
+static_assert(static_cast<int>(ExceptionEntry::fault) == 7 &&
+              static_cast<int>(ExceptionEntry::native_faulted) == 8);
+static_assert(kExceptionStateSize == 0x140 && kExceptionWalkSize == 0x590 && kSignalStackSize == 0x10000);
+static_assert(offsetof(ExceptionSteps, scopes) == 8);
+
+extern "C" {
+constinit ExceptionSteps bobbin_exception_steps{};
+
+extern const char bobbin_exception_rows_base[], bobbin_dispatch_begin[], bobbin_dispatch_end[];
+extern abi::RUNTIME_FUNCTION bobbin_dispatch_row, bobbin_scopes_row, bobbin_host_row;
+extern abi::RUNTIME_FUNCTION bobbin_outermost_rows[2];
+}
+
+namespace {
+
+std::uint64_t address(const void* of) { return reinterpret_cast<std::uint64_t>(of); }
+
+OwnFrame described(abi::RUNTIME_FUNCTION& row, const void* base) {
+  return {address(base) + row.BeginAddress, address(base) + row.EndAddress, &row, address(base)};
+}
+
+}  // namespace
+
+const OwnFrame* own_frame(std::uint64_t at) noexcept {
+  static const std::array frames = {
+      described(bobbin_dispatch_row, bobbin_exception_rows_base),
+      described(bobbin_scopes_row, bobbin_exception_rows_base),
+      described(bobbin_outermost_rows[0], reinterpret_cast<const void*>(&bobbin_switch_fiber)),
+      described(bobbin_outermost_rows[1], reinterpret_cast<const void*>(&bobbin_switch_fiber)),
+  };
+  for (const OwnFrame& frame : frames) {
+    if (at >= frame.begin && at < frame.end) return &frame;
+  }
+  return nullptr;
+}
+
+bool is_exception_row(const abi::RUNTIME_FUNCTION* row) noexcept { return row == &bobbin_dispatch_row; }
+
+const OwnFrame& host_frame() noexcept {
+  static const OwnFrame frame{0, 0, &bobbin_host_row, address(bobbin_exception_rows_base)};
+  return frame;
+}
+
+}  // namespace bobbin::arch

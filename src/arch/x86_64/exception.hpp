@@ -1,0 +1,146 @@
+// How exceptions are dispatched without a host frame ever standing below guest code.
+//
+// Dispatching alternates between deciding (walking frames, finding handlers: C++) and calling guest code
+// (handlers, filters). Guest code that is called may never come back: it unwinds to one of its frames. So the
+// C++ side is a sequence of steps, each of which runs to its end on the thread's signal stack and says what
+// to do next, and it is assembly that does it, from a frame on the guest's stack that holds all state:
+//
+//     guest's stack                                             signal stack
+//     ... frames of the guest ...
+//     | machine frame: where the guest was |  <- unwinding from here on goes on there
+//     | registers saved for unwinding      |
+//     | EXCEPTION_RECORD, CONTEXT          |
+//     | Dispatch: state of the steps       |  ------ step ------>  decides; all locks are given back
+//     | Walk, once frames are walked       |  <-- call, resume --
+//     ... the handler that is being called ...
+//
+// The frame is described by a row of unwind information like any of the guest's, so whoever walks the stack,
+// the guest's own walkers included, gets from a handler to the code that raised. It is at most 2 KiB until
+// the first vectored handler runs.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "abi/exception.hpp"
+#include "arch/x86_64/gate.hpp"
+
+namespace bobbin::arch {
+
+/// What the frame begins with, on a border of 16 bytes; rbx points here. As on Windows, handlers are shown
+/// `context` and `record`, and may change them; unwinding goes by what follows.
+struct ExceptionFrame {
+  abi::CONTEXT context;
+  std::uint8_t context_ex[0x20];
+  abi::EXCEPTION_RECORD record;
+  std::uint64_t reserved;
+  std::uint64_t rbx, rbp, rsi, rdi, r12, r13, r14, r15;
+  alignas(16) std::uint8_t xmm6_to_15[10][16];
+  struct Machine {
+    std::uint64_t rip, cs, eflags, rsp, ss;
+  } machine;
+  std::uint64_t reserved2;
+};
+static_assert(sizeof(ExceptionFrame) == 0x6A0);
+
+/// Why a frame was made: what was called, or that an instruction faulted.
+enum class ExceptionEntry : std::uint32_t {
+  raise,           ///< RaiseException
+  raise_record,    ///< RtlRaiseException
+  raise_context,   ///< NtRaiseException
+  unwind,          ///< RtlUnwind, RtlUnwindEx
+  restore,         ///< RtlRestoreContext
+  go_on,           ///< NtContinue
+  walk,            ///< RtlCaptureStackBackTrace
+  fault,           ///< context and record are there
+  native_faulted,  ///< a native that has returned here met a bad pointer of its caller's
+};
+
+/// What assembly does when a step has returned.
+enum class ExceptionAction : std::uint32_t {
+  call,    ///< calls `function` with `arguments`, and steps again with its `result`
+  extend,  ///< makes room for a Walk, and steps again
+  resume,  ///< takes over the CONTEXT at `target`
+  leave,   ///< leaves the Gate at `target`
+};
+
+/// The part of the steps' state that assembly knows; stands right below the ExceptionFrame.
+struct ExceptionCall {
+  void* function;
+  std::uint64_t arguments[4];
+  std::uint64_t result;
+  void* walk;  ///< kExceptionWalkSize bytes once there was an `extend`
+  void* target;
+  ExceptionEntry entry;
+  std::uint32_t begun;  ///< 0 until the first step, which sets up what follows
+};
+
+/// Bytes below the ExceptionFrame for an ExceptionCall and what else steps remember.
+inline constexpr std::size_t kExceptionStateSize = 0x140;
+inline constexpr std::size_t kExceptionWalkSize = 0x590;
+/// Of the signal stack of each thread, on which steps run.
+inline constexpr std::size_t kSignalStackSize = 64 << 10;
+
+/// What __C_specific_handler remembers while it calls filters and __finally blocks; a part of its own frame.
+struct ScopeCall {
+  abi::EXCEPTION_RECORD* record;
+  std::uint64_t frame;
+  abi::CONTEXT* context;
+  abi::DISPATCHER_CONTEXT* dispatcher;
+  std::uint64_t function;      ///< to call; or where to unwind to
+  std::uint64_t arguments[2];  ///< of the call; or {return value, -} of the unwind
+  std::uint64_t result;        ///< of the call; or the disposition, to answer with
+  abi::EXCEPTION_POINTERS pointers;
+  std::uint32_t phase;  ///< 0 at first
+  std::uint32_t index;
+};
+static_assert(sizeof(ScopeCall) == 0x58);
+enum class ScopeAction : std::uint32_t { answer, call, unwind };
+
+/// The C++ side of it, set before the first guest instruction by seh/. With the Windows convention, because
+/// all registers that a guest's call preserves must be preserved.
+struct ExceptionSteps {
+  BOBBIN_MS_ABI ExceptionAction (*dispatch)(ExceptionCall* state);
+  BOBBIN_MS_ABI ScopeAction (*scopes)(ScopeCall* state);
+};
+
+extern "C" {
+extern ExceptionSteps bobbin_exception_steps;
+
+// Guest-callable functions with the Windows convention (never called from C++).
+void bobbin_RaiseException();
+void bobbin_RtlRaiseException();
+void bobbin_NtRaiseException();
+void bobbin_RtlUnwindEx();
+void bobbin_RtlUnwind();
+void bobbin_RtlRestoreContext();
+void bobbin_NtContinue();
+void bobbin_RtlCaptureStackBackTrace();
+void bobbin_C_specific_handler();
+
+/// Where a thread goes on after a fault: rbx points to an ExceptionFrame that is filled in.
+void bobbin_exception_entry();
+/// Where a native returns to that met a bad pointer: Rsp is as after the call.
+void bobbin_native_faulted();
+
+/// Copies memory that may not be there. False if a part of it faulted (the handler of faults sees to that).
+bool bobbin_guest_copy(void* to, const void* from, std::size_t size);
+extern const char bobbin_guest_copy_end[];
+extern const char bobbin_guest_copy_failed[];
+}
+
+/// A piece of our own code that guest frames can stand below, and its row.
+struct OwnFrame {
+  std::uint64_t begin, end;
+  abi::RUNTIME_FUNCTION* row;
+  std::uint64_t base;
+};
+
+/// The row of an address in such code; nullptr if it is in none.
+[[nodiscard]] const OwnFrame* own_frame(std::uint64_t address) noexcept;
+/// Whether the row is that of an ExceptionFrame, which is its establisher.
+[[nodiscard]] bool is_exception_row(const abi::RUNTIME_FUNCTION* row) noexcept;
+/// What stands for the frames of the host below a gate: nothing is known of them.
+[[nodiscard]] const OwnFrame& host_frame() noexcept;
+
+}  // namespace bobbin::arch

@@ -1,0 +1,55 @@
+// How a guest ends that nobody saves: the exit code, and what is said of it.
+#include <windows.h>
+
+static volatile int* volatile g_nowhere = (int*)0x10;
+
+static void __attribute__((noinline)) writes_nowhere(void) { *g_nowhere = 1; }
+
+static DWORD WINAPI thread_main(void* argument) {
+  writes_nowhere();
+  return 0;
+}
+
+static LONG WINAPI knows_better(EXCEPTION_POINTERS* exception) {
+  return exception->ExceptionRecord->ExceptionCode == 0xE0000042 ? EXCEPTION_EXECUTE_HANDLER
+                                                                 : EXCEPTION_CONTINUE_SEARCH;
+}
+
+static LONG CALLBACK faults_itself(EXCEPTION_POINTERS* exception) {
+  writes_nowhere();
+  return EXCEPTION_CONTINUE_SEARCH;
+}
+
+int main(int count, char** arguments) {
+  switch (arguments[1][0]) {
+    case 'a':  // access violation
+      writes_nowhere();
+      break;
+    case 't':  // the same in a thread
+      WaitForSingleObject(CreateThread(NULL, 0, thread_main, NULL, 0, NULL), INFINITE);
+      break;
+    case 'r':  // raised
+      RaiseException(0xE0000042, EXCEPTION_NONCONTINUABLE, 0, NULL);
+      break;
+    case 'f':  // a filter that ends the process, without a word
+      SetUnhandledExceptionFilter(knows_better);
+      RaiseException(0xE0000042, 0, 0, NULL);
+      break;
+    case 'h':  // a handler that faults each time
+      AddVectoredExceptionHandler(1, faults_itself);
+      writes_nowhere();
+      break;
+    case 's':  // a stack pointer that is none
+      __asm__ volatile("movq $0x1000, %rsp; movl $1, 0x10");
+      break;
+    case 'q':  // __fastfail
+      __asm__ volatile("movl $7, %ecx; int $0x29");
+      break;
+    case 'd':  // a native is given a bad pointer
+      lstrlenW((WCHAR*)0x20);
+      SetFilePointerEx(NULL, (LARGE_INTEGER){{0}}, NULL, 0);
+      GetSystemTimeAsFileTime((FILETIME*)0x20);
+      break;
+  }
+  return 99;
+}
