@@ -18,6 +18,7 @@ struct Settings {
   std::string generation = "win11";
   std::string tls_growth;  ///< empty: the library's choice
   std::string on_deadlock = "exit";
+  std::string lint_json;  ///< empty: none is wanted
   std::string returns = "int";
   bool clear_environment = false;
   bool json = false;

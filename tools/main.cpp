@@ -67,6 +67,11 @@ void add_runtime_options(CLI::App& command, Settings& settings) {
       .add_option("--on-deadlock", settings.on_deadlock,
                   "When threads wait for each other: exit (with 3, after saying so) or hang, as on Windows")
       ->check(CLI::IsMember({"exit", "hang"}));
+  command.add_flag(
+      "--lint", settings.options.lint,
+      "Say what the guest does wrong under the loader lock, and what unloaded DLLs leave behind");
+  command.add_option("--lint-json", settings.lint_json, "Append the same to a file, a JSON object per line")
+      ->type_name("FILE");
   command
       .add_option("--cache", settings.options.cache_folder,
                   "Folder for page-aligned copies of images, - for none")

@@ -1,9 +1,30 @@
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <map>
+#include <memory>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "command.hpp"
 
 namespace bobbin::tools {
+
+namespace {
+
+void write_json(FILE& file, const Finding& finding) {
+  const nlohmann::ordered_json row = {
+      {"rule", finding.rule},         {"module", finding.module},
+      {"function", finding.function}, {"address", fmt::format("{}", finding.address)},
+      {"text", finding.text},         {"advice", finding.advice}};
+  const std::string line = row.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  std::fwrite(line.data(), 1, line.size(), &file);
+  std::fflush(&file);
+}
+
+}  // namespace
 
 std::optional<std::string> Settings::finish() {
   static const std::map<std::string, Generation> kGenerations = {{"nt52", Generation::nt52},
@@ -34,6 +55,13 @@ std::optional<std::string> Settings::finish() {
       return "--trace knows loader, tls, thread, exit, native, sync, not '" + word + "'";
     options.trace |= category->second;
   }
+  if (!lint_json.empty()) {
+    // Children append to the same file, a whole line at a time.
+    const std::shared_ptr<FILE> out(std::fopen(lint_json.c_str(), "ae"),
+                                    [](FILE* f) { return f == nullptr ? 0 : std::fclose(f); });
+    if (!out) return "cannot write " + lint_json + ": " + std::strerror(errno);
+    options.on_finding = [out](const Finding& finding) { write_json(*out, finding); };
+  }
   options.child_command = child_command();
   return std::nullopt;
 }
@@ -53,6 +81,8 @@ std::vector<std::string> Settings::child_command() const {
   for (const auto& [letter, folder] : options.drives)
     add("--drive", std::string{letter, '='} + absolute(folder));
   for (const std::string& category : trace) add("--trace", category);
+  if (options.lint) words.emplace_back("--lint");
+  if (!lint_json.empty()) add("--lint-json", absolute(lint_json));
   return words;
 }
 

@@ -323,6 +323,25 @@ struct Deadlock {
   std::string text;             ///< all of this as a picture, for people
 };
 
+/// A mistake of the guest's that does not stop it: what Windows documents as forbidden under the loader lock,
+/// or what an unloaded DLL leaves behind. Each is certain, and is told of once.
+///
+///     wait-under-loader-lock  a wait for a thread that has not ended; it needs the loader lock to end
+///     load-in-dllmain         LoadLibrary of what is not loaded yet, in DllMain or a TLS callback
+///     thread-in-dllmain       CreateThread there
+///     fls-callback-unloaded   an FLS index calls back into a DLL that is unloaded
+///     thread-unloaded         a thread runs whose start routine is in a DLL that is unloaded
+///     tls-index-leaked, fls-index-leaked  a DLL is unloaded and has not freed an index
+///     fls-set-after-run-down  an FLS value is set in THREAD_DETACH, whose callback is not called any more
+struct Finding {
+  std::string rule;
+  std::string module;             ///< "foo.dll": where `address` is
+  std::string function;           ///< "DllMain+0x2a", as near as exports and symbols tell
+  const void* address = nullptr;  ///< the code that did it, or that is in question
+  std::string text;               ///< what happened, in one line
+  std::string advice;             ///< how to mend it
+};
+
 struct Options {
   /// The program that run() runs, a host path; empty in a library, where the host stands for it.
   std::string program = {};
@@ -355,6 +374,11 @@ struct Options {
   std::function<void(const Deadlock&)> on_deadlock = {};
   /// Whether such a guest is ended, with exit code 3. Otherwise it hangs, as on Windows.
   bool deadlock_ends_guest = false;
+  /// Says on stderr what it does wrong otherwise, each Finding once.
+  bool lint = false;
+  /// Called for each Finding (whether or not `lint` is set), on the thread that did it, which may hold the
+  /// loader lock: it must not call into the guest.
+  std::function<void(const Finding&)> on_finding = {};
   /// Set of TraceCategory; lines go to `trace_sink`, or to stderr if there is none.
   std::uint32_t trace = 0;
   void (*trace_sink)(std::string_view line) = nullptr;

@@ -41,17 +41,23 @@ std::optional<Nearest> nearest(const ImagePart& image, std::uint32_t rva) {
 
 }  // namespace
 
-std::string Loader::describe_address(const void* address) const {
+Loader::Named Loader::name_address(const void* address) const {
   const std::scoped_lock lock(modules_mutex_);
   for (const auto& module : modules_) {
     if (!module->contains(address)) continue;
     const auto rva = static_cast<std::uint32_t>(static_cast<const std::byte*>(address) - module->base());
     const auto symbol = module->image ? nearest(*module->image, rva) : std::nullopt;
-    if (!symbol) return fmt::format("{}+{:#x}", module->name, rva);
-    if (symbol->rva == rva) return fmt::format("{}!{}", module->name, symbol->name);
-    return fmt::format("{}!{}+{:#x}", module->name, symbol->name, rva - symbol->rva);
+    if (!symbol) return {module->name, fmt::format("+{:#x}", rva)};
+    if (symbol->rva == rva) return {module->name, symbol->name};
+    return {module->name, fmt::format("{}+{:#x}", symbol->name, rva - symbol->rva)};
   }
-  return fmt::format("{}", address);
+  return {};
+}
+
+std::string Loader::describe_address(const void* address) const {
+  const auto [module, function] = name_address(address);
+  if (module.empty()) return fmt::format("{}", address);
+  return module + (function.starts_with("+0x") ? "" : "!") + function;
 }
 
 std::string Loader::describe_notice() const {

@@ -321,6 +321,7 @@ Result<Module*> Loader::load_module(const std::string& name, const LoadFlags& fl
   load.folders = folders_for(full, flags);
   auto module = map_tree(load, full, nullptr);
   if (!module) return module;
+  if (lint_ && !load.fresh.empty()) lint_->loads(**module);
   return finish(load, *module);
 } catch (const std::bad_alloc&) {
   return fail({.kind = ErrorKind::out_of_memory,

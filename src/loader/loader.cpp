@@ -19,7 +19,8 @@ Loader::Loader(Options options, memory::AddressSpace& space, tls::Engine& engine
       threads_(threads),
       peb_(peb),
       lock_(lock),
-      natives_(options_.native_tables) {
+      natives_(options_.native_tables),
+      lint_(options_.on_finding ? std::make_unique<Lint>(*this, options_.on_finding) : nullptr) {
   ldr_.Length = sizeof ldr_;
   ldr_.Initialized = 1;
   make_empty(ldr_.InLoadOrderModuleList);

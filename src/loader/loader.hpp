@@ -26,6 +26,7 @@
 #include "abi/teb.hpp"
 #include "base/error.hpp"
 #include "image/image.hpp"
+#include "loader/lint.hpp"
 #include "loader/module.hpp"
 #include "loader/native_modules.hpp"
 #include "loader/search.hpp"
@@ -61,6 +62,8 @@ struct Options {
   std::function<std::optional<std::string>(std::u16string_view windows_path)> host_path;
   /// The end of the process: called once everything is detached; may not return.
   std::function<void(std::uint32_t code)> on_exit;
+  /// If there is one, the guest is watched for what Lint finds.
+  FindingSink on_finding = {};
 };
 
 /// How a module is wanted.
@@ -126,6 +129,11 @@ class Loader final : public thread::LifeObserver {
   /// "foo.dll!function+0x12" for an address, as near as exports and COFF symbols tell; "0x..." for one in no
   /// module. Needs no loader lock, which is why it can be asked of a guest that hangs.
   [[nodiscard]] std::string describe_address(const void* address) const;
+  /// The same in two parts: "foo.dll" and "function+0x12" (or "+0x12" without a symbol); empty ones.
+  struct Named {
+    std::string module, function;
+  };
+  [[nodiscard]] Named name_address(const void* address) const;
   /// "DllMain of foo.dll (PROCESS_ATTACH)": whom the lock's owner is just telling; empty if nobody. To be
   /// asked by the owner, or by whoever knows that it stands still.
   [[nodiscard]] std::string describe_notice() const;
@@ -159,6 +167,10 @@ class Loader final : public thread::LifeObserver {
   [[nodiscard]] std::optional<std::string> host_path(std::string_view windows_path) const;
   [[nodiscard]] abi::RTL_CRITICAL_SECTION& lock() { return lock_; }
   [[nodiscard]] const NativeTable& natives() const { return natives_; }
+  /// nullptr unless somebody wants to know.
+  [[nodiscard]] Lint* lint() const { return lint_.get(); }
+  [[nodiscard]] const tls::Fls& fls() const { return engine_.fls(); }
+  [[nodiscard]] thread::Threads& threads() const { return threads_; }
 
   // LifeObserver
   Result<void> born(thread::Thread& thread) override;
@@ -256,6 +268,7 @@ class Loader final : public thread::LifeObserver {
   abi::RTL_CRITICAL_SECTION& lock_;
   abi::PEB_LDR_DATA ldr_{};
   NativeTable natives_;
+  const std::unique_ptr<Lint> lint_;
   /// What FLS callbacks were called that unloaded modules have left behind. Guarded by modules_mutex_.
   std::map<const void*, std::string> left_callbacks_;
   /// Inner to all other locks. Whoever changes modules_ has it as well as the loader lock.

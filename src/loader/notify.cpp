@@ -161,7 +161,9 @@ Result<void> Loader::born(thread::Thread& thread) {
 void Loader::dying(thread::Thread& thread) noexcept {
   const Guard guard(*this);
   if (!guard.held() || shutting_down() || !thread.notified) return;
+  if (lint_) lint_->thread_detach_begins(thread);
   notify_threads(Reason::thread_detach);
+  if (lint_) lint_->thread_detach_ends(thread);
 }
 
 void Loader::detach(Module& module, void* reserved) {

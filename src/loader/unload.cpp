@@ -66,7 +66,11 @@ void Loader::unload_unreachable(const std::function<void()>& before_unmapping) {
     if (std::ranges::find(going, module) != going.end()) detach(*module, nullptr);
   }
   for (const Module* module : going) tell_watchers(*module, Change::goes);
-  if (before_unmapping) before_unmapping();
+  if (before_unmapping) {
+    before_unmapping();
+  } else if (lint_) {
+    for (const Module* module : going) lint_->unloads(*module);
+  }
   for (Module* module : going) unpublish(*module);
 }
 

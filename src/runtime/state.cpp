@@ -220,6 +220,8 @@ Result<void> State::build() {
     return located->host;
   };
   loader_options.on_exit = [this](std::uint32_t code) { on_exit(code); };
+  if (options.lint || options.on_finding)
+    loader_options.on_finding = [this](const loader::Finding& found) { report(found); };
   loader =
       std::make_unique<loader::Loader>(std::move(loader_options), space, *engine, *threads, peb, loader_lock);
   services = std::make_unique<win32::Services>(
@@ -248,6 +250,20 @@ Result<void> State::build() {
       },
       &loader_lock);
   return {};
+}
+
+void State::report(const loader::Finding& found) {
+  const Finding finding{.rule = std::string(found.rule),
+                        .module = found.module,
+                        .function = found.function,
+                        .address = found.address,
+                        .text = found.text,
+                        .advice = std::string(found.advice)};
+  if (options.lint) {
+    std::fprintf(stderr, "bobbin: lint: %s: %s\n  mend: %s\n", finding.rule.c_str(), finding.text.c_str(),
+                 finding.advice.c_str());
+  }
+  if (options.on_finding) options.on_finding(finding);
 }
 
 void State::fill_peb() {

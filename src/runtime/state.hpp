@@ -88,6 +88,7 @@ struct State {
   [[nodiscard]] Result<void> build();
   void fill_peb();
   void report(const sync::Deadlock& found);  // deadlock.cpp
+  void report(const loader::Finding& found);
   void on_exit(std::uint32_t code);
 
   bool shut_ = false;

@@ -627,4 +627,16 @@ std::size_t Threads::count() const {
   return alive_.size();
 }
 
+std::vector<Threads::Started> Threads::started_in(const void* base, std::size_t size) const {
+  std::vector<Started> started;
+  const std::scoped_lock lock(mutex_);
+  for (const Thread* thread : alive_) {
+    const bool within =
+        thread->start_address() - reinterpret_cast<std::uint64_t>(base) < size && !thread->host_routine_;
+    const bool over = thread->terminated_ || thread->run_down_ != Thread::RunDown::not_begun;
+    if (within && !over && thread != t_current) started.push_back({thread->id(), thread->routine_});
+  }
+  return started;
+}
+
 }  // namespace bobbin::thread

@@ -74,6 +74,8 @@ class Thread final : public sync::Waitable, public Place {
   [[nodiscard]] std::uint32_t host_id() const { return host_id_.load(); }
   /// Whether it is in its end: the dying hook was entered.
   [[nodiscard]] bool is_ending() const { return run_down_ == RunDown::detach; }
+  /// Whether it was ended from outside: it is told nothing, and needs no lock.
+  [[nodiscard]] bool was_terminated() const { return terminated_.load(); }
   /// Whether the born hook has run, so that the dying hook owes a THREAD_DETACH.
   bool notified = false;
   /// SetThreadPriority's value; kept for GetThreadPriority (the host's scheduler is not touched).
@@ -115,7 +117,7 @@ class Thread final : public sync::Waitable, public Place {
   std::atomic<std::uint64_t> pending_code_{kNoCode};  ///< exit code to be, once something asked for the end
   /// How far its end has come; written by itself.
   enum class RunDown : std::uint8_t { not_begun, fls, detach };
-  RunDown run_down_ = RunDown::not_begun;
+  std::atomic<RunDown> run_down_ = RunDown::not_begun;
   std::uint32_t fls_passes_ = 0;         ///< how many passes over its FLS values are open, one within another
   std::atomic<bool> terminated_{false};  ///< ended from outside: no THREAD_DETACH
   bool ended_ = false;                   ///< guarded by the dispatcher lock
@@ -166,6 +168,7 @@ class Threads {
   void set_default_stack_size(std::size_t bytes) { default_stack_size_ = bytes; }
   /// Before Windows 10: FLS callbacks of a thread that exits come after the dying hook.
   void set_fls_last(bool last) { fls_last_ = last; }
+  [[nodiscard]] bool fls_last() const { return fls_last_; }
 
   /// A new guest thread with all that it needs, not yet running: start() it, or abandon() it.
   /// STATUS_NO_MEMORY when something runs out, STATUS_PROCESS_IS_TERMINATING once the process exits.
@@ -241,6 +244,12 @@ class Threads {
   /// The thread with that id, if it lives.
   [[nodiscard]] Ref<Thread> find(std::uint32_t id);
   [[nodiscard]] std::size_t count() const;
+  /// Of the threads but the calling one: those whose start routine lies within these bytes and is not over.
+  struct Started {
+    std::uint32_t thread;
+    const void* routine;
+  };
+  [[nodiscard]] std::vector<Started> started_in(const void* base, std::size_t size) const;
 
  private:
   static void carry(void* job, Carrier& self);

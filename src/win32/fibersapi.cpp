@@ -14,6 +14,7 @@ namespace bobbin::win32 {
 namespace {
 
 using namespace abi;
+using loader::Lint;
 
 constexpr DWORD FLS_OUT_OF_INDEXES = 0xFFFFFFFFu;
 constexpr auto kNotThere = static_cast<NTSTATUS>(STATUS_INVALID_PARAMETER);
@@ -27,6 +28,23 @@ bool get(DWORD index, void*& value) {
   void** const at = fls().cell(block, index);
   value = at == nullptr ? nullptr : *at;
   return true;
+}
+
+Result<void> set(DWORD index, void* value) {
+  if (Lint* lint = services().loader.lint()) lint->sets_fls(index, value);
+  return fls().set(*current_teb(), index, value);
+}
+
+Result<std::uint32_t> allocate(void* callback) {
+  auto index = fls().allocate(callback);
+  if (Lint* lint = services().loader.lint(); lint != nullptr && index)
+    lint->allocated(Lint::Index::fls, *index);
+  return index;
+}
+
+bool free(DWORD index) {
+  if (Lint* lint = services().loader.lint()) lint->freed(Lint::Index::fls, index);
+  return services().threads.free_fls_index(index);
 }
 
 void* FlsGetValue(DWORD index) {
@@ -43,35 +61,31 @@ void* FlsGetValue2(DWORD index) {
 
 BOOL FlsSetValue(DWORD index, void* value) {
   if (!fls().in_range(index)) return failed(ERROR_INVALID_PARAMETER);
-  return done(fls().set(*current_teb(), index, value));
+  return done(set(index, value));
 }
 
 DWORD FlsAlloc(void* callback) {
-  auto index = fls().allocate(callback);
+  auto index = allocate(callback);
   return index ? *index : failed(index.error(), FLS_OUT_OF_INDEXES);
 }
 
-BOOL FlsFree(DWORD index) {
-  return services().threads.free_fls_index(index) ? TRUE : failed(ERROR_INVALID_PARAMETER);
-}
+BOOL FlsFree(DWORD index) { return free(index) ? TRUE : failed(ERROR_INVALID_PARAMETER); }
 
 // ntdll's twins: a status instead of last error.
 
 NTSTATUS RtlFlsAlloc(void* callback, ULONG* index) {
-  auto allocated = fls().allocate(callback);
+  auto allocated = allocate(callback);
   if (!allocated) return static_cast<NTSTATUS>(allocated.error().status);
   *index = *allocated;
   return STATUS_SUCCESS;
 }
 
-NTSTATUS RtlFlsFree(ULONG index) {
-  return services().threads.free_fls_index(index) ? NTSTATUS{STATUS_SUCCESS} : kNotThere;
-}
+NTSTATUS RtlFlsFree(ULONG index) { return free(index) ? NTSTATUS{STATUS_SUCCESS} : kNotThere; }
 
 NTSTATUS RtlFlsSetValue(ULONG index, void* value) {
   if (!fls().in_range(index)) return kNotThere;
-  auto set = fls().set(*current_teb(), index, value);
-  return static_cast<NTSTATUS>(set ? STATUS_SUCCESS : set.error().status);
+  auto done = set(index, value);
+  return static_cast<NTSTATUS>(done ? STATUS_SUCCESS : done.error().status);
 }
 
 NTSTATUS RtlFlsGetValue(ULONG index, void** value) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "abi/status.hpp"
+#include "loader/loader.hpp"
 #include "process/child.hpp"
 #include "thread/guest_call.hpp"
 
@@ -103,6 +104,10 @@ DWORD wait_code(sync::WaitOutcome outcome) {
 }
 
 DWORD wait_for(Waitable& object, os::Deadline deadline, bool alertable) {
+  if (loader::Lint* lint = services().loader.lint()) {
+    Waitable* const objects[] = {&object};
+    lint->waits(objects, true, deadline);
+  }
   return ended(sync::wait(object, deadline, thread::current_waiter(), alertable));
 }
 

@@ -56,6 +56,7 @@ HANDLE CreateThread(SECURITY_ATTRIBUTES* security, SIZE_T stack_size, PVOID rout
     (void)services().handles.close(*handle);
     return failed(started.error(), nullptr);
   }
+  if (loader::Lint* lint = services().loader.lint()) lint->creates_thread(routine);
   return guest_handle(*handle);
 }
 

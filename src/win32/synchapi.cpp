@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "abi/status.hpp"
+#include "loader/loader.hpp"
 #include "nls/utf.hpp"
 #include "win32/handles.hpp"
 #include "win32/natives.hpp"
@@ -267,6 +268,7 @@ Result<DWORD> wait_for_many(DWORD count, const HANDLE* handles, bool all, os::De
                    .what = "a wait for all names an object twice"});
     }
   }
+  if (loader::Lint* lint = services().loader.lint()) lint->waits({many.objects.data(), count}, all, deadline);
   return ended(sync::wait({many.objects.data(), count}, all, deadline, thread::current_waiter(), alertable));
 }
 

@@ -4,6 +4,7 @@
 // TlsGetValue and TlsSetValue are what programs call all the time: their fast paths (arch/) touch nothing but
 // gs:. They do not ask whether the index is allocated, as Windows does not. A thread's first store beyond
 // slot 63 makes its expansion cells.
+#include "loader/loader.hpp"
 #include "tls/engine.hpp"
 #include "win32/native.hpp"
 #include "win32/natives.hpp"
@@ -13,6 +14,7 @@ namespace bobbin::win32 {
 namespace {
 
 using namespace abi;
+using loader::Lint;
 
 void* TlsGetValue2(DWORD index) {
   const TEB& teb = *current_teb();
@@ -28,15 +30,27 @@ void* TlsGetValue(DWORD index) {
   return TlsGetValue2(index);
 }
 
-DWORD TlsAlloc() {
+Result<std::uint32_t> allocate() {
   auto index = services().tls.allocate_slot(*current_teb());
+  if (Lint* lint = services().loader.lint(); lint != nullptr && index)
+    lint->allocated(Lint::Index::tls, *index);
+  return index;
+}
+
+bool free(DWORD index) {
+  if (Lint* lint = services().loader.lint()) lint->freed(Lint::Index::tls, index);
+  return services().tls.free_slot(index);
+}
+
+DWORD TlsAlloc() {
+  auto index = allocate();
   if (index) return *index;
   failed(index.error());
   return TLS_OUT_OF_INDEXES;
 }
 
 BOOL TlsFree(DWORD index) {
-  if (services().tls.free_slot(index)) return TRUE;
+  if (free(index)) return TRUE;
   return failed(ERROR_INVALID_PARAMETER);
 }
 
@@ -58,14 +72,14 @@ NTSTATUS RtlTlsSetValue(ULONG index, void* value) {
 }
 
 NTSTATUS RtlTlsAlloc(ULONG* index) {
-  auto allocated = services().tls.allocate_slot(*current_teb());
+  auto allocated = allocate();
   if (!allocated) return static_cast<NTSTATUS>(allocated.error().status);
   *index = *allocated;
   return STATUS_SUCCESS;
 }
 
 NTSTATUS RtlTlsFree(ULONG index) {
-  return static_cast<NTSTATUS>(services().tls.free_slot(index) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER);
+  return static_cast<NTSTATUS>(free(index) ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER);
 }
 
 BOOL TlsSetValue(DWORD index, void* value) {

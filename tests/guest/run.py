@@ -285,6 +285,22 @@ def exhaust(options):
     return 0
 
 
+def quiet(options):
+    """Runs programs that are correct with --lint; each must end as it does otherwise, and none be found fault with."""
+    faults = 0
+    for word in options.programs:
+        program, _, code = word.partition("=")
+        with tempfile.TemporaryDirectory(prefix="guest-") as scratch:
+            _, err, got = run_with_watchdog([options.bobbin, "run", "--lint", str(pathlib.Path(program).absolute())],
+                                            dict(os.environ), scratch, options.timeout)
+        err = as_text(err)
+        if got != int(code or 0) or "bobbin: lint:" in err:
+            print(f"{program}: exit code {got}, expected {code or 0}; on stderr:\n{err}")
+            faults += 1
+    print(f"{len(options.programs) - faults} of {len(options.programs)} programs: nothing to say")
+    return 1 if faults else 0
+
+
 def main():
     sys.stdout.reconfigure(line_buffering=True)  # what was seen survives being killed
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -316,6 +332,10 @@ def main():
     failing.add_argument("--option", action="append", default=[], help="of bobbin run (repeatable)")
     failing.add_argument("--timeout", type=float, default=30)
     failing.add_argument("program", type=pathlib.Path)
+    correct = commands.add_parser("quiet")
+    correct.add_argument("--bobbin", required=True)
+    correct.add_argument("--timeout", type=float, default=30)
+    correct.add_argument("programs", nargs="+", metavar="PROGRAM[=EXIT_CODE]")
     options = parser.parse_args()
     if options.command == "start-wine":
         return start_wine(options.prefix)
@@ -325,6 +345,8 @@ def main():
         return compare(options)
     if options.command == "exhaust":
         return exhaust(options)
+    if options.command == "quiet":
+        return quiet(options)
     return run(options)
 
 
