@@ -24,6 +24,7 @@ typedef struct {
 } Three;
 
 static LONG g_attached, g_detached;
+static volatile DWORD g_leaked_index;
 __thread int g_per_thread = 40;
 
 BOOL WINAPI DllMain(HINSTANCE self, DWORD reason, void* reserved) {
@@ -33,6 +34,9 @@ BOOL WINAPI DllMain(HINSTANCE self, DWORD reason, void* reserved) {
   if (reason == DLL_THREAD_DETACH) InterlockedIncrement(&g_detached);
   return TRUE;
 }
+
+// Allocates what the DLL does not free when it is unloaded. No tail call: it is to be seen who calls.
+EXPORT void leak_a_tls_index(void) { g_leaked_index = TlsAlloc(); }
 
 EXPORT int attached(void) { return g_attached; }
 EXPORT int detached(void) { return g_detached; }

@@ -579,6 +579,27 @@ TEST(Generations, DisagreeOnWhetherADllWithTlsLostItsNotices) {
   }
 }
 
+TEST(Lint, TellsTheHostOfWhatAnUnloadedDllLeaves) {
+  std::vector<Finding> found;
+  auto runtime = Runtime::start(
+      {.dll_path = {kFolder}, .on_finding = [&](const Finding& finding) { found.push_back(finding); }});
+  ASSERT_TRUE(runtime) << runtime.error().message();
+  {
+    auto dll = runtime->load("guest.dll");
+    ASSERT_TRUE(dll) << dll.error().message();
+    const auto leak = dll->function<void()>("leak_a_tls_index");
+    ASSERT_TRUE(leak);
+    ASSERT_TRUE((*leak)());
+    EXPECT_TRUE(found.empty());
+  }
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].rule, "tls-index-leaked");
+  EXPECT_EQ(found[0].module, "guest.dll");
+  EXPECT_TRUE(found[0].function.starts_with("leak_a_tls_index+0x")) << found[0].function;
+  EXPECT_NE(found[0].address, nullptr);
+  EXPECT_FALSE(found[0].text.empty() || found[0].advice.empty());
+}
+
 /// Two threads of the host take two critical sections of the guest, each the other's first.
 class Standstill : public ::testing::Test {
  protected:

@@ -15,18 +15,41 @@ static LONG WINAPI knows_better(EXCEPTION_POINTERS* exception) {
                                                                  : EXCEPTION_CONTINUE_SEARCH;
 }
 
+static void NTAPI fls_callback(void* value) { writes_nowhere(); }
+
+static DWORD WINAPI leaves_a_value(void* index) {
+  FlsSetValue(*(DWORD*)index, "value");
+  return 0;
+}
+
+static void WINAPI fiber_main(void* argument) { writes_nowhere(); }
+
 static LONG CALLBACK faults_itself(EXCEPTION_POINTERS* exception) {
   writes_nowhere();
   return EXCEPTION_CONTINUE_SEARCH;
 }
 
 int main(int count, char** arguments) {
+  DWORD index = 0;
   switch (arguments[1][0]) {
     case 'a':  // access violation
       writes_nowhere();
       break;
     case 't':  // the same in a thread
       WaitForSingleObject(CreateThread(NULL, 0, thread_main, NULL, 0, NULL), INFINITE);
+      break;
+    case 'c':  // an FLS callback, of an index that is freed
+      index = FlsAlloc(fls_callback);
+      FlsSetValue(index, "value");
+      FlsFree(index);
+      break;
+    case 'e':  // the same at the end of a thread
+      index = FlsAlloc(fls_callback);
+      WaitForSingleObject(CreateThread(NULL, 0, leaves_a_value, &index, 0, NULL), INFINITE);
+      break;
+    case 'b':  // a fiber
+      ConvertThreadToFiber(NULL);
+      SwitchToFiber(CreateFiber(0, fiber_main, NULL));
       break;
     case 'r':  // raised
       RaiseException(0xE0000042, EXCEPTION_NONCONTINUABLE, 0, NULL);
