@@ -60,7 +60,7 @@ class General(Suite):
         for i in range(1, LIBRARIES):
             shutil.copyfile(WORK / "bench_tls_000.so", WORK / f"bench_tls_{i:03}.so")
         compile_native("access", "access", "./bench_tls_000.so", "-Wl,-rpath,$ORIGIN")
-        for name in ("start", "slots", "alloc", "threads", "load", "calls", "spawn", "heap", "throw"):
+        for name in ("start", "slots", "alloc", "threads", "load", "calls", "spawn", "heap", "fibers", "throw"):
             compile_native(name, name, "-pthread", "-ldl")
 
     def repeats(self, program, argument):
