@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -209,22 +210,32 @@ Result<SocketAddress> peer_address(const File& socket) {
   return to_windows(host, size);
 }
 
-Result<std::size_t> receive(File& socket, std::span<std::byte> into, int flags, sync::Waiter& self) {
+Result<std::size_t> receive(File& socket, std::span<std::byte> into, int flags, sync::Waiter& self,
+                            SocketAddress* sender) {
   if (blocks(socket)) {
     if (auto ready = wait_ready(socket.fd(), false, self); !ready) return propagate(ready);
   }
-  const ssize_t got = ::recv(socket.fd(), into.data(), into.size(), host_flags(flags));
+  sockaddr_storage from{};
+  socklen_t size = sizeof from;
+  const ssize_t got = ::recvfrom(socket.fd(), into.data(), into.size(), host_flags(flags),
+                                 reinterpret_cast<sockaddr*>(&from), &size);
   if (got < 0) return socket_failure("recv", errno);
+  if (sender != nullptr) *sender = to_windows(from, size);
   return static_cast<std::size_t>(got);
 }
 
-Result<std::size_t> send(File& socket, std::span<const std::byte> from, int flags, sync::Waiter& self) {
+Result<std::size_t> send(File& socket, std::span<const std::byte> from, int flags, sync::Waiter& self,
+                         const void* address, std::uint32_t address_size) {
+  sockaddr_storage to;
+  if (address != nullptr && !to_host(address, address_size, to)) return socket_failure("send", EFAULT);
   const bool waits = blocks(socket);
   std::size_t done = 0;
   do {
     const auto rest = from.subspan(done);
     const ssize_t put =
-        ::send(socket.fd(), rest.data(), rest.size(), host_flags(flags) | MSG_NOSIGNAL | MSG_DONTWAIT);
+        ::sendto(socket.fd(), rest.data(), rest.size(), host_flags(flags) | MSG_NOSIGNAL | MSG_DONTWAIT,
+                 address != nullptr ? reinterpret_cast<sockaddr*>(&to) : nullptr,
+                 address != nullptr ? address_size : 0);
     if (put >= 0) {
       done += static_cast<std::size_t>(put);
     } else if (errno == EAGAIN && waits) {
@@ -303,19 +314,81 @@ void add_numeric(const std::string& text, std::uint16_t port, int family, std::v
 
 }  // namespace
 
+bool knows_family(int family) { return family == AF_INET || family == kWindowsInet6; }
+
+std::vector<std::byte> parse_address(const std::string& text, int family) {
+  std::vector<std::byte> address(family == AF_INET ? 4 : 16);
+  if (!knows_family(family) || inet_pton(host_family(family), text.c_str(), address.data()) != 1) return {};
+  return address;
+}
+
+std::string address_text(std::span<const std::byte> address, int family) {
+  char text[INET6_ADDRSTRLEN];
+  if (!knows_family(family) || inet_ntop(host_family(family), address.data(), text, sizeof text) == nullptr)
+    return {};
+  return text;
+}
+
+std::uint32_t parse_inet(const char* text) { return inet_addr(text); }
+
+namespace {
+
+/// Calls `use` with the words of each line of a file of the host's, without its comments, until it answers
+/// true.
+template <class Use>
+void for_each_line(const char* path, Use use) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words(line.substr(0, line.find('#')));
+    if (use(words)) return;
+  }
+}
+
+}  // namespace
+
 std::vector<SocketAddress> resolve(std::string_view host, std::uint16_t port, int family) {
   std::vector<SocketAddress> found;
   add_numeric(std::string(host), port, family, found);
   if (!found.empty()) return found;
-  std::ifstream hosts("/etc/hosts");
-  for (std::string line; std::getline(hosts, line);) {
-    std::istringstream words(line.substr(0, line.find('#')));
+  for_each_line("/etc/hosts", [&](std::istringstream& words) {
     std::string address, name;
     words >> address;
     while (words >> name) {
       if (name == host) add_numeric(address, port, family, found);
     }
-  }
+    return false;
+  });
+  return found;
+}
+
+std::string name_of(std::span<const std::byte> address, int family) {
+  std::string found;
+  for_each_line("/etc/hosts", [&](std::istringstream& words) {
+    std::string text, name;
+    words >> text >> name;
+    if (std::ranges::equal(parse_address(text, family), address)) found = name;
+    return !found.empty();
+  });
+  return found;
+}
+
+std::string own_name() {
+  char name[256] = "";
+  (void)gethostname(name, sizeof name - 1);
+  return name;
+}
+
+std::optional<Service> find_service(std::string_view name, std::uint16_t port, std::string_view protocol) {
+  std::optional<Service> found;
+  for_each_line("/etc/services", [&](std::istringstream& words) {
+    Service service{};
+    char slash = 0;
+    words >> service.name >> service.port >> slash >> service.protocol;
+    bool meant = name.empty() ? service.port == port : service.name == name;
+    for (std::string alias; !name.empty() && words >> alias;) meant |= alias == name;
+    if (slash == '/' && meant && (protocol.empty() || protocol == service.protocol)) found = service;
+    return found.has_value();
+  });
   return found;
 }
 

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -35,11 +37,13 @@ struct SocketAddress {
                                           sync::Waiter& self);
 [[nodiscard]] Result<SocketAddress> own_address(const File& socket);
 [[nodiscard]] Result<SocketAddress> peer_address(const File& socket);
-/// `flags`: MSG_OOB 1, MSG_PEEK 2, MSG_WAITALL 8.
+/// `flags`: MSG_OOB 1, MSG_PEEK 2, MSG_WAITALL 8. `sender` is told who sent a datagram.
 [[nodiscard]] Result<std::size_t> receive(File& socket, std::span<std::byte> into, int flags,
-                                          sync::Waiter& self);
+                                          sync::Waiter& self, SocketAddress* sender = nullptr);
+/// To an address, if one is given, else to whom the socket is connected.
 [[nodiscard]] Result<std::size_t> send(File& socket, std::span<const std::byte> from, int flags,
-                                       sync::Waiter& self);
+                                       sync::Waiter& self, const void* address = nullptr,
+                                       std::uint32_t address_size = 0);
 [[nodiscard]] Result<void> shut_down(File& socket, int how);
 [[nodiscard]] Result<void> set_blocking(File& socket, bool blocking);
 [[nodiscard]] Result<std::uint32_t> bytes_waiting(const File& socket);
@@ -48,7 +52,29 @@ struct SocketAddress {
                                                std::span<std::byte> into);
 [[nodiscard]] Result<void> set_option(File& socket, int level, int option, std::span<const std::byte> from);
 
+/// The bytes of an address (4, or 16 for IPv6) from its text, and its text from them; empty if it is none of
+/// that family, or if there is no such family (knows_family).
+[[nodiscard]] bool knows_family(int family);
+[[nodiscard]] std::vector<std::byte> parse_address(const std::string& text, int family);
+[[nodiscard]] std::string address_text(std::span<const std::byte> address, int family);
+/// The same for IPv4 as inet_addr reads it: one to four numbers, octal and hexadecimal ones too. -1 if it is
+/// none.
+[[nodiscard]] std::uint32_t parse_inet(const char* text);
+
 /// The addresses of a host: numeric ones, and names that /etc/hosts knows. `family` 0 is any.
 [[nodiscard]] std::vector<SocketAddress> resolve(std::string_view host, std::uint16_t port, int family);
+/// The name that /etc/hosts has for an address, or nothing.
+[[nodiscard]] std::string name_of(std::span<const std::byte> address, int family);
+/// The name of this host.
+[[nodiscard]] std::string own_name();
+
+/// A line of /etc/services.
+struct Service {
+  std::string name, protocol;
+  std::uint16_t port;
+};
+/// By name, or by number where the name is empty; an empty protocol is any.
+[[nodiscard]] std::optional<Service> find_service(std::string_view name, std::uint16_t port,
+                                                  std::string_view protocol);
 
 }  // namespace bobbin::io

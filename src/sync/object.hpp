@@ -40,6 +40,7 @@ enum class Kind : std::uint8_t {
   directory_search,
   mapping,
   completion_port,
+  snapshot,
 };
 
 /// Intrusively reference-counted base of everything that a handle can name. Starts with one reference.

@@ -29,9 +29,23 @@ NTSTATUS BCryptOpenAlgorithmProvider(PVOID* algorithm, LPCWSTR name, LPCWSTR, UL
   return nt(STATUS_NOT_FOUND);
 }
 
+/// What takes an algorithm, a hash or a key: nobody can have one.
+BOBBIN_MS_ABI NTSTATUS no_such_object() { return nt(STATUS_INVALID_HANDLE); }
+
 const Export kExports[] = {
+    HOT_AS(kBcrypt, "BCryptCloseAlgorithmProvider", no_such_object),
+    HOT_AS(kBcrypt, "BCryptCreateHash", no_such_object),
+    HOT_AS(kBcrypt, "BCryptDeriveKeyPBKDF2", no_such_object),
+    HOT_AS(kBcrypt, "BCryptDestroyHash", no_such_object),
+    HOT_AS(kBcrypt, "BCryptDestroyKey", no_such_object),
+    HOT_AS(kBcrypt, "BCryptEncrypt", no_such_object),
+    HOT_AS(kBcrypt, "BCryptFinishHash", no_such_object),
     NT_NATIVE(kBcrypt, BCryptGenRandom),
+    HOT_AS(kBcrypt, "BCryptGenerateSymmetricKey", no_such_object),
+    HOT_AS(kBcrypt, "BCryptGetProperty", no_such_object),
+    HOT_AS(kBcrypt, "BCryptHashData", no_such_object),
     NT_NATIVE(kBcrypt, BCryptOpenAlgorithmProvider),
+    HOT_AS(kBcrypt, "BCryptSetProperty", no_such_object),
     NATIVE(kBcryptPrimitives, ProcessPrng),
 };
 

@@ -190,6 +190,38 @@ BOOL FindVolumeClose(HANDLE handle) {
   return volume_search(handle) ? done(services().handles.close(handle_value(handle))) : FALSE;
 }
 
+/// The root of the drive that the path is on: other volumes cannot be mounted in folders.
+BOOL GetVolumePathNameW(LPCWSTR path, LPWSTR buffer, DWORD size) {
+  if (path == nullptr || buffer == nullptr || size == 0) return failed(ERROR_INVALID_PARAMETER);
+  const auto full = services().files.full(view(path));
+  if (!full) return failed(full.error());
+  std::u16string_view root = *full;
+  const bool verbatim = io::form_of(root) == io::PathForm::verbatim;
+  const std::size_t end = verbatim ? 7 : 3;  // "\\\\?\\C:\\", "C:\\"
+  if (root.size() < end || root[end - 2] != u':' || !io::is_separator(root[end - 1]))
+    return failed(ERROR_INVALID_NAME);
+  return deliver_terminated(root.substr(0, end), buffer, size) == end ? TRUE
+                                                                      : failed(ERROR_FILENAME_EXCED_RANGE);
+}
+
+/// Drives as devices, which have names of our own making; other devices have none here. With no name given it
+/// lists those that have one.
+DWORD QueryDosDeviceW(LPCWSTR name, LPWSTR buffer, DWORD size) {
+  std::u16string list;
+  for (int i = 0; i < 26; ++i) {
+    if ((GetLogicalDrives() >> i & 1) == 0) continue;
+    const char16_t drive[] = {static_cast<char16_t>(u'A' + i), u':', 0};
+    if (name == nullptr) {
+      list += std::u16string(drive) + u'\0';
+    } else if (io::same_name(name, drive)) {
+      list = u"\\Device\\HarddiskVolume" + wide(std::to_string(i + 1).c_str()) + u'\0';
+    }
+  }
+  if (list.empty()) return failed(ERROR_FILE_NOT_FOUND);
+  const DWORD room = deliver_terminated(list, buffer, size);  // which ends it with a second zero
+  return room == list.size() ? room + 1 : failed(ERROR_INSUFFICIENT_BUFFER);
+}
+
 const Export kExports[] = {
     NATIVE(kKernel32, FindFirstVolumeW),        NATIVE(kKernel32, FindNextVolumeW),
     NATIVE(kKernel32, FindVolumeClose),         NATIVE(kKernel32, GetDiskFreeSpaceA),
@@ -198,7 +230,8 @@ const Export kExports[] = {
     NATIVE(kKernel32, GetDriveTypeW),           NATIVE(kKernel32, GetLogicalDriveStringsA),
     NATIVE(kKernel32, GetLogicalDriveStringsW), NATIVE(kKernel32, GetLogicalDrives),
     NATIVE(kKernel32, GetVolumeInformationA),   NATIVE(kKernel32, GetVolumeInformationByHandleW),
-    NATIVE(kKernel32, GetVolumeInformationW),
+    NATIVE(kKernel32, GetVolumeInformationW),   NATIVE(kKernel32, GetVolumePathNameW),
+    NATIVE(kKernel32, QueryDosDeviceW),
 };
 
 }  // namespace

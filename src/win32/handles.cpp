@@ -1,5 +1,7 @@
 #include "win32/handles.hpp"
 
+#include <algorithm>
+#include <array>
 #include <string>
 
 #include "abi/status.hpp"
@@ -21,6 +23,12 @@ Ref<Object> current_process() {
       Ref<process::ProcessObject>::adopt(new process::ProcessObject(os::process_id()));
   return process;
 }
+
+/// The objects of a wait on many, held while it lasts.
+struct Many {
+  std::array<Ref<Waitable>, sync::kMaximumWaitObjects> held;
+  std::array<Waitable*, sync::kMaximumWaitObjects> objects;
+};
 
 HANDLE give(Result<sync::Handle> handle) {
   if (handle) return guest_handle(*handle);
@@ -109,6 +117,30 @@ DWORD wait_for(Waitable& object, os::Deadline deadline, bool alertable) {
     lint->waits(objects, true, deadline);
   }
   return ended(sync::wait(object, deadline, thread::current_waiter(), alertable));
+}
+
+Result<DWORD> wait_for_many(DWORD count, const HANDLE* handles, bool all, os::Deadline deadline,
+                            bool alertable) {
+  if (count == 0 || count > sync::kMaximumWaitObjects) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = STATUS_INVALID_PARAMETER_1,
+                 .what = "a wait takes 1 to 64 handles"});
+  }
+  Many many;
+  for (DWORD i = 0; i < count; ++i) {
+    auto object = waitable_of(handles[i]);
+    if (!object) return propagate(object);
+    many.held[i] = std::move(*object);
+    many.objects[i] = many.held[i].get();
+    if (all && std::find(many.objects.begin(), many.objects.begin() + i, many.objects[i]) !=
+                   many.objects.begin() + i) {
+      return fail({.kind = ErrorKind::invalid,
+                   .status = STATUS_INVALID_PARAMETER_MIX,
+                   .what = "a wait for all names an object twice"});
+    }
+  }
+  if (loader::Lint* lint = services().loader.lint()) lint->waits({many.objects.data(), count}, all, deadline);
+  return ended(sync::wait({many.objects.data(), count}, all, deadline, thread::current_waiter(), alertable));
 }
 
 DWORD ended(sync::WaitOutcome outcome) {

@@ -13,6 +13,7 @@
 namespace bobbin::win32 {
 
 inline constexpr abi::DWORD INFINITE = 0xFFFFFFFFu;
+inline constexpr abi::DWORD WAIT_FAILED = 0xFFFFFFFFu;
 
 [[nodiscard]] inline sync::Handle handle_value(abi::HANDLE handle) {
   return reinterpret_cast<sync::Handle>(handle);
@@ -72,5 +73,8 @@ void run_apcs();
 
 /// Waits for one object as WaitForSingleObject does.
 [[nodiscard]] abi::DWORD wait_for(sync::Waitable& object, os::Deadline deadline, bool alertable = false);
+/// Waits for any or all of 1 to 64 handles as WaitForMultipleObjects does.
+[[nodiscard]] Result<abi::DWORD> wait_for_many(abi::DWORD count, const abi::HANDLE* handles, bool all,
+                                               os::Deadline deadline, bool alertable);
 
 }  // namespace bobbin::win32

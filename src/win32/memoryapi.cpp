@@ -329,16 +329,43 @@ BOOL FlushInstructionCache(HANDLE process, LPCVOID, SIZE_T) {
 
 void FlushProcessWriteBuffers() { os::flush_process_writes(); }
 
+/// The bounds that Windows starts a process with; the host knows none.
+BOOL GetProcessWorkingSetSize(HANDLE process, SIZE_T* minimum, SIZE_T* maximum) {
+  constexpr SIZE_T kPage = 4096, kMinimum = 50 * kPage, kMaximum = 345 * kPage;
+  if (!is_this_process(process)) return failed(ERROR_INVALID_HANDLE);
+  *minimum = kMinimum;
+  *maximum = kMaximum;
+  return TRUE;
+}
+
+/// Nobody watches here how much memory the host has left.
+HANDLE CreateMemoryResourceNotification(int kind) {
+  return failed(kind == 0 || kind == 1 ? ERROR_NOT_SUPPORTED : ERROR_INVALID_PARAMETER, HANDLE{});
+}
+BOOL QueryMemoryResourceNotification(HANDLE, BOOL*) { return failed(ERROR_INVALID_HANDLE); }
+
 const Export kExports[] = {
-    NATIVE(kKernel32, FlushInstructionCache), NATIVE(kKernel32, FlushProcessWriteBuffers),
-    NATIVE(kKernel32, GetLargePageMinimum),   NATIVE(kKernel32, ReadProcessMemory),
-    NATIVE(kKernel32, VirtualAlloc),          NATIVE(kKernel32, VirtualAllocEx),
-    NATIVE(kKernel32, VirtualFree),           NATIVE(kKernel32, VirtualFreeEx),
-    NATIVE(kKernel32, VirtualLock),           NATIVE(kKernel32, VirtualProtect),
-    NATIVE(kKernel32, VirtualProtectEx),      NATIVE(kKernel32, VirtualQuery),
-    NATIVE(kKernel32, VirtualQueryEx),        NATIVE(kKernel32, VirtualUnlock),
-    NATIVE(kKernel32, WriteProcessMemory),    NT_NATIVE(kNtdll, NtAllocateVirtualMemory),
-    NT_NATIVE(kNtdll, NtFreeVirtualMemory),   NT_NATIVE(kNtdll, NtProtectVirtualMemory),
+    NATIVE(kKernel32, CreateMemoryResourceNotification),
+    NATIVE(kKernel32, GetProcessWorkingSetSize),
+    NATIVE(kKernel32, QueryMemoryResourceNotification),
+    NATIVE(kKernel32, FlushInstructionCache),
+    NATIVE(kKernel32, FlushProcessWriteBuffers),
+    NATIVE(kKernel32, GetLargePageMinimum),
+    NATIVE(kKernel32, ReadProcessMemory),
+    NATIVE(kKernel32, VirtualAlloc),
+    NATIVE(kKernel32, VirtualAllocEx),
+    NATIVE(kKernel32, VirtualFree),
+    NATIVE(kKernel32, VirtualFreeEx),
+    NATIVE(kKernel32, VirtualLock),
+    NATIVE(kKernel32, VirtualProtect),
+    NATIVE(kKernel32, VirtualProtectEx),
+    NATIVE(kKernel32, VirtualQuery),
+    NATIVE(kKernel32, VirtualQueryEx),
+    NATIVE(kKernel32, VirtualUnlock),
+    NATIVE(kKernel32, WriteProcessMemory),
+    NT_NATIVE(kNtdll, NtAllocateVirtualMemory),
+    NT_NATIVE(kNtdll, NtFreeVirtualMemory),
+    NT_NATIVE(kNtdll, NtProtectVirtualMemory),
     NT_NATIVE(kNtdll, NtQueryVirtualMemory),
 };
 

@@ -50,6 +50,10 @@ HANDLE OpenFileMappingW(DWORD, BOOL inherit, LPCWSTR name) {
   return open_named(name, sync::Kind::mapping, inherit != FALSE);
 }
 
+HANDLE OpenFileMappingA(DWORD access, BOOL inherit, LPCSTR name) {
+  return OpenFileMappingW(access, inherit, name == nullptr ? nullptr : wide(name).c_str());
+}
+
 /// PAGE_* for what a view is asked for; 0 for nothing that can be.
 DWORD view_protection(DWORD access) {
   const bool execute = (access & FILE_MAP_EXECUTE) != 0;
@@ -108,7 +112,8 @@ BOOL UnmapViewOfFile(LPCVOID address) {
 const Export kExports[] = {
     NATIVE(kKernel32, CreateFileMappingA), NATIVE(kKernel32, CreateFileMappingW),
     NATIVE(kKernel32, MapViewOfFile),      NATIVE(kKernel32, MapViewOfFileEx),
-    NATIVE(kKernel32, OpenFileMappingW),   NATIVE(kKernel32, UnmapViewOfFile),
+    NATIVE(kKernel32, OpenFileMappingA),   NATIVE(kKernel32, OpenFileMappingW),
+    NATIVE(kKernel32, UnmapViewOfFile),
 };
 
 }  // namespace

@@ -50,6 +50,9 @@ enum Dll : std::uint16_t {
   kBcrypt = 256,
   kBcryptPrimitives = 512,
   kUserenv = 1024,
+  kDnsapi = 2048,
+  kIphlpapi = 4096,
+  kShlwapi = 8192,
 };
 
 /// One exported function (loader/native_modules.hpp); `dlls` is a set of Dll.

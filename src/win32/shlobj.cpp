@@ -97,10 +97,47 @@ BOOL GetUserProfileDirectoryW(HANDLE token, LPWSTR buffer, DWORD* size) {
                                                                      : failed(ERROR_INSUFFICIENT_BUFFER);
 }
 
+// ---- the shell's folders, and its taskbar: there is no shell ----------------------------------------------
+
+HRESULT SHGetDesktopFolder(PVOID* folder) {
+  if (folder == nullptr) return E_INVALIDARG;
+  *folder = nullptr;
+  return E_NOTIMPL;
+}
+
+HRESULT SHBindToParent(LPCVOID, const GUID*, PVOID* folder, LPCVOID* last) {
+  if (folder == nullptr) return E_INVALIDARG;
+  *folder = nullptr;
+  if (last != nullptr) *last = nullptr;
+  return E_NOTIMPL;
+}
+
+struct SHFILEOPSTRUCTW {
+  PVOID hwnd;
+  UINT wFunc;
+  LPCWSTR pFrom, pTo;
+  WORD fFlags;
+  BOOL fAnyOperationsAborted;
+  PVOID hNameMappings;
+  LPCWSTR lpszProgressTitle;
+};
+static_assert(sizeof(SHFILEOPSTRUCTW) == 56);
+
+/// Its failures have numbers of their own; this one is "not allowed". Nothing is touched.
+int SHFileOperationW(SHFILEOPSTRUCTW* operation) {
+  constexpr int kAccessDenied = 0x78;  // DE_ACCESSDENIEDSRC
+  operation->fAnyOperationsAborted = TRUE;
+  operation->hNameMappings = nullptr;
+  return kAccessDenied;
+}
+
+BOOL Shell_NotifyIconW(DWORD, PVOID) { return failed(ERROR_NOT_SUPPORTED); }
+
 const Export kExports[] = {
-    NATIVE(kShell32, CommandLineToArgvW),
-    NATIVE(kUserenv, GetUserProfileDirectoryW),
-    NATIVE(kShell32, SHGetKnownFolderPath),
+    NATIVE(kShell32, CommandLineToArgvW), NATIVE(kUserenv, GetUserProfileDirectoryW),
+    NATIVE(kShell32, SHBindToParent),     NATIVE(kShell32, SHFileOperationW),
+    NATIVE(kShell32, SHGetDesktopFolder), NATIVE(kShell32, SHGetKnownFolderPath),
+    NATIVE(kShell32, Shell_NotifyIconW),
 };
 
 }  // namespace

@@ -27,7 +27,6 @@ using sync::Waitable;
 enum : DWORD { CREATE_EVENT_MANUAL_RESET = 1, CREATE_EVENT_INITIAL_SET = 2 };
 enum : DWORD { CREATE_MUTEX_INITIAL_OWNER = 1 };
 enum : DWORD { CREATE_WAITABLE_TIMER_MANUAL_RESET = 1, CREATE_WAITABLE_TIMER_HIGH_RESOLUTION = 2 };
-constexpr DWORD WAIT_FAILED = 0xFFFFFFFFu;
 
 /// A name given to an A function; converted, and nullptr if it was.
 class WideName {
@@ -240,36 +239,6 @@ NTSTATUS NtWaitForSingleObject(HANDLE handle, BOOLEAN alertable, const LARGE_INT
   auto object = waitable_of(handle);
   if (!object) return nt(object.error());
   return static_cast<NTSTATUS>(wait_for(**object, deadline_of(timeout), alertable != 0));
-}
-
-/// The objects of a wait on many, held while it lasts.
-struct Many {
-  std::array<Ref<Waitable>, sync::kMaximumWaitObjects> held;
-  std::array<Waitable*, sync::kMaximumWaitObjects> objects;
-};
-
-Result<DWORD> wait_for_many(DWORD count, const HANDLE* handles, bool all, os::Deadline deadline,
-                            bool alertable) {
-  if (count == 0 || count > sync::kMaximumWaitObjects) {
-    return fail({.kind = ErrorKind::invalid,
-                 .status = STATUS_INVALID_PARAMETER_1,
-                 .what = "a wait takes 1 to 64 handles"});
-  }
-  Many many;
-  for (DWORD i = 0; i < count; ++i) {
-    auto object = waitable_of(handles[i]);
-    if (!object) return propagate(object);
-    many.held[i] = std::move(*object);
-    many.objects[i] = many.held[i].get();
-    if (all && std::find(many.objects.begin(), many.objects.begin() + i, many.objects[i]) !=
-                   many.objects.begin() + i) {
-      return fail({.kind = ErrorKind::invalid,
-                   .status = STATUS_INVALID_PARAMETER_MIX,
-                   .what = "a wait for all names an object twice"});
-    }
-  }
-  if (loader::Lint* lint = services().loader.lint()) lint->waits({many.objects.data(), count}, all, deadline);
-  return ended(sync::wait({many.objects.data(), count}, all, deadline, thread::current_waiter(), alertable));
 }
 
 DWORD WaitForMultipleObjectsEx(DWORD count, const HANDLE* handles, BOOL all, DWORD milliseconds,

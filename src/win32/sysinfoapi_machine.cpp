@@ -113,6 +113,27 @@ BOOL GlobalMemoryStatusEx(MEMORYSTATUSEX* out) {
   return TRUE;
 }
 
+struct MEMORYSTATUS {
+  DWORD dwLength;
+  DWORD dwMemoryLoad;
+  SIZE_T dwTotalPhys, dwAvailPhys, dwTotalPageFile, dwAvailPageFile, dwTotalVirtual, dwAvailVirtual;
+};
+static_assert(sizeof(MEMORYSTATUS) == 56);
+
+void GlobalMemoryStatus(MEMORYSTATUS* out) {
+  MEMORYSTATUSEX all{};
+  all.dwLength = sizeof all;
+  (void)GlobalMemoryStatusEx(&all);
+  *out = {.dwLength = sizeof *out,
+          .dwMemoryLoad = all.dwMemoryLoad,
+          .dwTotalPhys = all.ullTotalPhys,
+          .dwAvailPhys = all.ullAvailPhys,
+          .dwTotalPageFile = all.ullTotalPageFile,
+          .dwAvailPageFile = all.ullAvailPageFile,
+          .dwTotalVirtual = all.ullTotalVirtual,
+          .dwAvailVirtual = all.ullAvailVirtual};
+}
+
 // ---- processors ------------------------------------------------------------------------------------------
 
 enum : DWORD {
@@ -340,6 +361,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, GetNativeSystemInfo),
     NATIVE(kKernel32, GetNumaHighestNodeNumber),
     NATIVE(kKernel32, GetSystemInfo),
+    NATIVE(kKernel32, GlobalMemoryStatus),
     NATIVE(kKernel32, GlobalMemoryStatusEx),
     NATIVE(kKernel32, IsProcessorFeaturePresent),
     HOT(kNtdll, NtGetCurrentProcessorNumber),

@@ -1,7 +1,6 @@
-// winsock2.h and ws2tcpip.h: a SOCKET is a handle, and what fails leaves its WSAE* number as last error.
+// winsock2.h, its sockets: a SOCKET is a handle, and what fails leaves its WSAE* number as last error. (Names
+// and addresses are in winsock2_names.cpp.)
 #include <algorithm>
-#include <charconv>
-#include <memory>
 #include <utility>
 
 #include "io/socket.hpp"
@@ -18,11 +17,10 @@ constexpr SOCKET INVALID_SOCKET = ~SOCKET{0};
 constexpr int SOCKET_ERROR = -1;
 enum : DWORD {
   WSAEFAULT = 10014,
+  WSAEINVAL = 10022,
   WSAENOTSOCK = 10038,
   WSAEOPNOTSUPP = 10045,
   WSAVERNOTSUPPORTED = 10092,
-  WSATYPE_NOT_FOUND = 10109,
-  WSAHOST_NOT_FOUND = 11001,
 };
 
 Result<sync::Ref<io::File>> socket_of(SOCKET socket) {
@@ -76,6 +74,7 @@ int WSAStartup(WORD version, WSADATA* data) {
 
 int WSACleanup() { return 0; }
 int WSAGetLastError() { return static_cast<int>(current_teb()->LastErrorValue); }
+void WSASetLastError(int error) { set_last_error(static_cast<DWORD>(error)); }
 
 // ---- protocols -------------------------------------------------------------------------------------------
 
@@ -137,6 +136,15 @@ SOCKET WSASocketW(int family, int type, int protocol, PVOID information, DWORD, 
   if (!made) return failed(made.error(), INVALID_SOCKET);
   auto handle = services().handles.insert(std::move(*made));
   return handle ? *handle : failed(handle.error(), INVALID_SOCKET);
+}
+
+SOCKET socket(int family, int type, int protocol) {
+  return WSASocketW(family, type, protocol, nullptr, 0, 0);
+}
+
+/// A socket stays in its process.
+int WSADuplicateSocketW(SOCKET socket, DWORD, WSAPROTOCOL_INFOW*) {
+  return with_socket(socket, [](io::File&) { return failed(WSAEINVAL, SOCKET_ERROR); });
 }
 
 int closesocket(SOCKET socket) {
@@ -202,20 +210,108 @@ struct WSABUF {
   CHAR* buf;
 };
 
-/// What is sent is gone from the buffers on return, so there is nothing to overlap; who asks for a completion
-/// is refused.
-int WSASend(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* sent, DWORD flags,
-            OVERLAPPED* overlapped, PVOID routine) {
-  if (overlapped != nullptr || routine != nullptr) return failed(WSAEOPNOTSUPP, SOCKET_ERROR);
+/// What is sent is gone from the buffers on return, and what is received is there, so there is nothing to
+/// overlap; who asks for a completion is refused.
+bool wants_completion(const OVERLAPPED* overlapped, PVOID routine) {
+  if (overlapped == nullptr && routine == nullptr) return false;
+  set_last_error(WSAEOPNOTSUPP);
+  return true;
+}
+
+int WSASendTo(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* sent, DWORD flags,
+              const void* address, int address_size, OVERLAPPED* overlapped, PVOID routine) {
+  if (wants_completion(overlapped, routine)) return SOCKET_ERROR;
   return with_socket(socket, [&](io::File& file) {
     std::vector<std::byte> all;
     for (DWORD i = 0; i < count; ++i) {
       const auto* bytes = reinterpret_cast<const std::byte*>(buffers[i].buf);
       all.insert(all.end(), bytes, bytes + buffers[i].len);
     }
-    const int done = count_of(io::send(file, all, static_cast<int>(flags), thread::current_waiter()));
+    const int done = count_of(io::send(file, all, static_cast<int>(flags), thread::current_waiter(), address,
+                                       static_cast<std::uint32_t>(address_size)));
     if (done == SOCKET_ERROR) return SOCKET_ERROR;
     *sent = static_cast<DWORD>(done);
+    return 0;
+  });
+}
+
+int WSASend(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* sent, DWORD flags,
+            OVERLAPPED* overlapped, PVOID routine) {
+  return WSASendTo(socket, buffers, count, sent, flags, nullptr, 0, overlapped, routine);
+}
+
+int WSARecvFrom(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* received, DWORD* flags, void* from,
+                int* from_size, OVERLAPPED* overlapped, PVOID routine) {
+  if (wants_completion(overlapped, routine)) return SOCKET_ERROR;
+  return with_socket(socket, [&](io::File& file) {
+    std::size_t room = 0;
+    for (DWORD i = 0; i < count; ++i) room += buffers[i].len;
+    std::vector<std::byte> all(room);
+    io::SocketAddress sender;
+    const int done =
+        count_of(io::receive(file, all, static_cast<int>(*flags), thread::current_waiter(), &sender));
+    if (done == SOCKET_ERROR) return SOCKET_ERROR;
+    auto left = std::span<const std::byte>(all).first(static_cast<std::size_t>(done));
+    for (DWORD i = 0; i < count && !left.empty(); ++i) {
+      const std::size_t part = std::min<std::size_t>(left.size(), buffers[i].len);
+      std::memcpy(buffers[i].buf, left.data(), part);
+      left = left.subspan(part);
+    }
+    *received = static_cast<DWORD>(done);
+    *flags = 0;
+    return from == nullptr ? 0 : give_address(sender, from, from_size);
+  });
+}
+
+int WSARecv(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* received, DWORD* flags,
+            OVERLAPPED* overlapped, PVOID routine) {
+  return WSARecvFrom(socket, buffers, count, received, flags, nullptr, nullptr, overlapped, routine);
+}
+
+// ---- events ----------------------------------------------------------------------------------------------
+
+Result<sync::Ref<sync::Event>> event_of(HANDLE handle) {
+  return services().handles.get<sync::Event>(handle_value(handle), sync::Kind::event);
+}
+
+HANDLE WSACreateEvent() {
+  return new_handle(sync::Ref<sync::Event>::adopt(new sync::Event(true, false)), nullptr);
+}
+
+BOOL WSASetEvent(HANDLE handle) {
+  auto event = event_of(handle);
+  return event ? ((*event)->set(), TRUE) : failed(event.error());
+}
+
+BOOL WSACloseEvent(HANDLE handle) {
+  auto event = event_of(handle);
+  return event ? done(services().handles.close(handle_value(handle))) : failed(event.error());
+}
+
+DWORD WSAWaitForMultipleEvents(DWORD count, const HANDLE* events, BOOL all, DWORD milliseconds,
+                               BOOL alertable) {
+  auto waited = wait_for_many(count, events, all != FALSE, deadline_of(milliseconds), alertable != FALSE);
+  return waited ? *waited : (failed(waited.error()), WAIT_FAILED);
+}
+
+/// Nobody watches sockets for an event: only to have them watched no longer can be asked.
+int WSAEventSelect(SOCKET socket, HANDLE, LONG wanted) {
+  return with_socket(socket, [&](io::File&) { return wanted == 0 ? 0 : failed(WSAEINVAL, SOCKET_ERROR); });
+}
+
+/// So none has come.
+int WSAEnumNetworkEvents(SOCKET socket, HANDLE handle, PVOID out) {
+  struct WSANETWORKEVENTS {
+    LONG lNetworkEvents;
+    int iErrorCode[10];
+  };
+  return with_socket(socket, [&](io::File&) {
+    if (handle != nullptr) {
+      auto event = event_of(handle);
+      if (!event) return failed(event.error(), SOCKET_ERROR);
+      (*event)->reset();
+    }
+    *static_cast<WSANETWORKEVENTS*>(out) = {};
     return 0;
   });
 }
@@ -257,79 +353,28 @@ int setsockopt(SOCKET socket, int level, int option, const BYTE* from, int size)
   });
 }
 
-// ---- names -----------------------------------------------------------------------------------------------
-
-struct ADDRINFO {
-  int ai_flags, ai_family, ai_socktype, ai_protocol;
-  SIZE_T ai_addrlen;
-  CHAR* ai_canonname;
-  PVOID ai_addr;
-  ADDRINFO* ai_next;
-};
-static_assert(sizeof(ADDRINFO) == 48);
-
-/// A list's node and what it points to.
-struct Node {
-  ADDRINFO info;
-  io::SocketAddress address;
-};
-
-void freeaddrinfo(ADDRINFO* list) {
-  while (list != nullptr) {
-    const std::unique_ptr<Node> node(reinterpret_cast<Node*>(list));
-    list = list->ai_next;
-  }
-}
-
-/// The number of a failure, or 0.
-int getaddrinfo(LPCSTR host, LPCSTR service, const ADDRINFO* hints, ADDRINFO** list) {
-  constexpr int kPassive = 1;
-  constexpr int kAnyFamily = 0, kInet = 2;
-  *list = nullptr;
-  if (host == nullptr && service == nullptr) return WSAHOST_NOT_FOUND;
-  std::uint16_t port = 0;
-  if (service != nullptr) {
-    const std::string_view text(service);
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return WSATYPE_NOT_FOUND;
-  }
-  const int flags = hints != nullptr ? hints->ai_flags : 0;
-  const int family = hints != nullptr ? hints->ai_family : kAnyFamily;
-  const bool v4 = family == kAnyFamily || family == kInet;
-  const char* own = (flags & kPassive) != 0 ? (v4 ? "0.0.0.0" : "::") : (v4 ? "127.0.0.1" : "::1");
-  const auto found = io::resolve(host != nullptr ? host : own, port, family);
-  ADDRINFO** end = list;
-  for (const io::SocketAddress& address : found) {
-    auto node = std::make_unique<Node>(Node{.info = {}, .address = address});
-    WORD address_family = 0;
-    std::memcpy(&address_family, address.bytes, sizeof address_family);
-    node->info = {.ai_flags = 0,
-                  .ai_family = address_family,
-                  .ai_socktype = hints != nullptr ? hints->ai_socktype : 0,
-                  .ai_protocol = hints != nullptr ? hints->ai_protocol : 0,
-                  .ai_addrlen = address.size,
-                  .ai_canonname = nullptr,
-                  .ai_addr = node->address.bytes,
-                  .ai_next = nullptr};
-    *end = &node.release()->info;
-    end = &(*end)->ai_next;
-  }
-  return found.empty() ? int{WSAHOST_NOT_FOUND} : 0;
-}
-
 const Export kExports[] = {
     NATIVE(kWs2_32, WSACleanup),
+    NATIVE(kWs2_32, WSACloseEvent),
+    NATIVE(kWs2_32, WSACreateEvent),
+    NATIVE(kWs2_32, WSADuplicateSocketW),
+    NATIVE(kWs2_32, WSAEnumNetworkEvents),
     NATIVE(kWs2_32, WSAEnumProtocolsW),
+    NATIVE(kWs2_32, WSAEventSelect),
     NATIVE(kWs2_32, WSAGetLastError),
     NATIVE(kWs2_32, WSAIoctl),
+    NATIVE(kWs2_32, WSARecv),
+    NATIVE(kWs2_32, WSARecvFrom),
     NATIVE(kWs2_32, WSASend),
+    NATIVE(kWs2_32, WSASendTo),
+    NATIVE(kWs2_32, WSASetEvent),
+    NATIVE(kWs2_32, WSASetLastError),
     NATIVE(kWs2_32, WSASocketW),
     NATIVE(kWs2_32, WSAStartup),
+    NATIVE(kWs2_32, WSAWaitForMultipleEvents),
     NATIVE(kWs2_32, bind),
     NATIVE(kWs2_32, closesocket),
     NATIVE(kWs2_32, connect),
-    NATIVE(kWs2_32, freeaddrinfo),
-    PARTIAL(kWs2_32, getaddrinfo, "knows numeric addresses and the names in /etc/hosts; asks no server"),
     NATIVE(kWs2_32, getpeername),
     NATIVE(kWs2_32, getsockname),
     NATIVE(kWs2_32, getsockopt),
@@ -338,6 +383,7 @@ const Export kExports[] = {
     NATIVE(kWs2_32, send),
     NATIVE(kWs2_32, setsockopt),
     NATIVE(kWs2_32, shutdown),
+    NATIVE(kWs2_32, socket),
 };
 
 }  // namespace

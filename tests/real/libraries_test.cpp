@@ -85,7 +85,8 @@ INSTANTIATE_TEST_SUITE_P(
     Npm, RealLibrary,
     testing::Values(Library{"@rollup/rollup-win32-x64-msvc/rollup.win32-x64-msvc.node", 1},
                     Library{"@node-rs/xxhash-win32-x64-msvc/xxhash.win32-x64-msvc.node", 1},
-                    Library{"@parcel/watcher-win32-x64/watcher.node", 0}),
+                    Library{"@parcel/watcher-win32-x64/watcher.node", 0},
+                    Library{"@img/sharp-win32-x64/lib/libvips-42.dll", 0}),
     [](const auto& of) {
       std::string name = of.param.path.substr(1, of.param.path.find('/') - 1);
       std::erase_if(name, [](char c) { return c == '-'; });

@@ -1,0 +1,231 @@
+// winsock2.h and ws2tcpip.h: names of hosts and services, and addresses as text. What fails leaves its WSA*
+// number as last error.
+#include <algorithm>
+#include <bit>
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/socket.hpp"
+#include "win32/natives.hpp"
+#include "win32/text.hpp"
+
+namespace bobbin::win32 {
+namespace {
+
+using namespace abi;
+
+enum : DWORD {
+  WSAEFAULT = 10014,
+  WSAEAFNOSUPPORT = 10047,
+  WSATYPE_NOT_FOUND = 10109,
+  WSAHOST_NOT_FOUND = 11001,
+  WSANO_DATA = 11004,
+};
+constexpr int kInet = 2, kInet6 = 23;
+
+// ---- the order of bytes on a network, the most significant first ------------------------------------------
+
+BOBBIN_MS_ABI ULONG swap_long(ULONG value) { return std::byteswap(value); }
+BOBBIN_MS_ABI USHORT swap_short(USHORT value) { return std::byteswap(value); }
+
+// ---- addresses as text -----------------------------------------------------------------------------------
+
+ULONG inet_addr(LPCSTR text) { return io::parse_inet(text); }
+
+/// The thread's own buffer, good until its next call.
+CHAR* inet_ntoa(ULONG address) {
+  thread_local char text[16];
+  const std::string made = io::address_text(std::as_bytes(std::span(&address, 1)), kInet);
+  *std::ranges::copy(made, text).out = 0;
+  return text;
+}
+
+int inet_pton(int family, LPCSTR text, PVOID out) {
+  if (!io::knows_family(family)) return failed(WSAEAFNOSUPPORT, -1);
+  if (text == nullptr || out == nullptr) return failed(WSAEFAULT, -1);
+  const std::vector<std::byte> address = io::parse_address(text, family);
+  std::ranges::copy(address, static_cast<std::byte*>(out));
+  return address.empty() ? 0 : 1;
+}
+
+LPCSTR inet_ntop(int family, LPCVOID address, LPSTR out, SIZE_T room) {
+  if (!io::knows_family(family)) return failed<LPCSTR>(WSAEAFNOSUPPORT);
+  const std::string text =
+      io::address_text({static_cast<const std::byte*>(address), family == kInet ? 4u : 16u}, family);
+  if (out == nullptr || text.size() >= room) return failed<LPCSTR>(ERROR_INVALID_PARAMETER);
+  *std::ranges::copy(text, out).out = 0;
+  return out;
+}
+
+// ---- hosts -----------------------------------------------------------------------------------------------
+
+struct HOSTENT {
+  CHAR* h_name;
+  CHAR** h_aliases;
+  SHORT h_addrtype;
+  SHORT h_length;
+  CHAR** h_addr_list;
+};
+static_assert(sizeof(HOSTENT) == 32);
+
+/// A thread's answer, good until its next question.
+struct HostAnswer {
+  HOSTENT entry;
+  std::string name;
+  std::vector<std::vector<std::byte>> addresses;
+  std::vector<CHAR*> pointers;  ///< to the addresses; the null at its end is the list of aliases as well
+
+  HOSTENT* give(std::string host, std::vector<std::vector<std::byte>> found, int family) {
+    name = std::move(host);
+    addresses = std::move(found);
+    pointers.clear();
+    for (auto& address : addresses) pointers.push_back(reinterpret_cast<CHAR*>(address.data()));
+    pointers.push_back(nullptr);
+    entry = {.h_name = name.data(),
+             .h_aliases = &pointers.back(),
+             .h_addrtype = static_cast<SHORT>(family),
+             .h_length = static_cast<SHORT>(family == kInet ? 4 : 16),
+             .h_addr_list = pointers.data()};
+    return &entry;
+  }
+};
+thread_local HostAnswer g_host;
+
+/// IPv4 alone, as on Windows. No name is this host's.
+HOSTENT* gethostbyname(LPCSTR name) {
+  constexpr std::size_t kAddressInSocketAddress = 4;
+  std::string host = name == nullptr || *name == 0 ? io::own_name() : name;
+  std::vector<std::vector<std::byte>> addresses;
+  for (const io::SocketAddress& found : io::resolve(host, 0, kInet)) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(found.bytes) + kAddressInSocketAddress;
+    addresses.emplace_back(bytes, bytes + 4);
+  }
+  if (addresses.empty()) return failed<HOSTENT*>(WSAHOST_NOT_FOUND);
+  return g_host.give(std::move(host), std::move(addresses), kInet);
+}
+
+HOSTENT* gethostbyaddr(LPCVOID address, int size, int family) {
+  if (!io::knows_family(family)) return failed<HOSTENT*>(WSAEAFNOSUPPORT);
+  if (address == nullptr || size != (family == kInet ? 4 : 16)) return failed<HOSTENT*>(WSAEFAULT);
+  const auto* bytes = static_cast<const std::byte*>(address);
+  std::vector<std::byte> kept(bytes, bytes + size);
+  std::string name = io::name_of(kept, family);
+  if (name.empty()) return failed<HOSTENT*>(WSAHOST_NOT_FOUND);
+  return g_host.give(std::move(name), {std::move(kept)}, family);
+}
+
+struct ADDRINFO {
+  int ai_flags, ai_family, ai_socktype, ai_protocol;
+  SIZE_T ai_addrlen;
+  CHAR* ai_canonname;
+  PVOID ai_addr;
+  ADDRINFO* ai_next;
+};
+static_assert(sizeof(ADDRINFO) == 48);
+
+/// A list's node and what it points to.
+struct Node {
+  ADDRINFO info;
+  io::SocketAddress address;
+};
+
+void freeaddrinfo(ADDRINFO* list) {
+  while (list != nullptr) {
+    const std::unique_ptr<Node> node(reinterpret_cast<Node*>(list));
+    list = list->ai_next;
+  }
+}
+
+/// The number of a failure, or 0.
+int getaddrinfo(LPCSTR host, LPCSTR service, const ADDRINFO* hints, ADDRINFO** list) {
+  constexpr int kPassive = 1;
+  constexpr int kAnyFamily = 0;
+  *list = nullptr;
+  if (host == nullptr && service == nullptr) return WSAHOST_NOT_FOUND;
+  std::uint16_t port = 0;
+  if (service != nullptr) {
+    const std::string_view text(service);
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
+    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return WSATYPE_NOT_FOUND;
+  }
+  const int flags = hints != nullptr ? hints->ai_flags : 0;
+  const int family = hints != nullptr ? hints->ai_family : kAnyFamily;
+  const bool v4 = family == kAnyFamily || family == kInet;
+  const char* own = (flags & kPassive) != 0 ? (v4 ? "0.0.0.0" : "::") : (v4 ? "127.0.0.1" : "::1");
+  const auto found = io::resolve(host != nullptr ? host : own, port, family);
+  ADDRINFO** end = list;
+  for (const io::SocketAddress& address : found) {
+    auto node = std::make_unique<Node>(Node{.info = {}, .address = address});
+    WORD address_family = 0;
+    std::memcpy(&address_family, address.bytes, sizeof address_family);
+    node->info = {.ai_flags = 0,
+                  .ai_family = address_family,
+                  .ai_socktype = hints != nullptr ? hints->ai_socktype : 0,
+                  .ai_protocol = hints != nullptr ? hints->ai_protocol : 0,
+                  .ai_addrlen = address.size,
+                  .ai_canonname = nullptr,
+                  .ai_addr = node->address.bytes,
+                  .ai_next = nullptr};
+    *end = &node.release()->info;
+    end = &(*end)->ai_next;
+  }
+  return found.empty() ? int{WSAHOST_NOT_FOUND} : 0;
+}
+
+// ---- services --------------------------------------------------------------------------------------------
+
+struct SERVENT {
+  CHAR* s_name;
+  CHAR** s_aliases;
+  CHAR* s_proto;
+  USHORT s_port;  ///< as on the network
+};
+static_assert(sizeof(SERVENT) == 32);
+
+/// The thread's own answer, good until its next question.
+SERVENT* give_service(std::optional<io::Service> found) {
+  thread_local io::Service service;
+  thread_local SERVENT entry;
+  static CHAR* no_aliases[] = {nullptr};
+  if (!found) return failed<SERVENT*>(WSANO_DATA);
+  service = std::move(*found);
+  entry = {.s_name = service.name.data(),
+           .s_aliases = no_aliases,
+           .s_proto = service.protocol.data(),
+           .s_port = std::byteswap(service.port)};
+  return &entry;
+}
+
+SERVENT* getservbyname(LPCSTR name, LPCSTR protocol) {
+  if (name == nullptr || *name == 0) return failed<SERVENT*>(WSANO_DATA);
+  return give_service(io::find_service(name, 0, protocol == nullptr ? "" : protocol));
+}
+SERVENT* getservbyport(int port, LPCSTR protocol) {
+  return give_service(
+      io::find_service("", std::byteswap(static_cast<USHORT>(port)), protocol == nullptr ? "" : protocol));
+}
+
+const Export kExports[] = {
+    NATIVE(kWs2_32, freeaddrinfo),
+    PARTIAL(kWs2_32, getaddrinfo, "knows numeric addresses and the names in /etc/hosts; asks no server"),
+    PARTIAL(kWs2_32, gethostbyaddr, "knows the addresses in /etc/hosts; asks no server"),
+    PARTIAL(kWs2_32, gethostbyname, "knows numeric addresses and the names in /etc/hosts; asks no server"),
+    NATIVE(kWs2_32, getservbyname),
+    NATIVE(kWs2_32, getservbyport),
+    HOT_AS(kWs2_32, "htonl", swap_long),
+    HOT_AS(kWs2_32, "htons", swap_short),
+    NATIVE(kWs2_32, inet_addr),
+    NATIVE(kWs2_32, inet_ntoa),
+    NATIVE(kWs2_32, inet_ntop),
+    NATIVE(kWs2_32, inet_pton),
+    HOT_AS(kWs2_32, "ntohs", swap_short),
+};
+
+}  // namespace
+
+std::span<const Export> winsock2_names_natives() { return kExports; }
+
+}  // namespace bobbin::win32
