@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -72,6 +73,13 @@ bool blocks(const File& socket) { return (fcntl(socket.fd(), F_GETFL) & O_NONBLO
 int host_flags(int flags) {
   return ((flags & 1) != 0 ? MSG_OOB : 0) | ((flags & 2) != 0 ? MSG_PEEK : 0) |
          ((flags & 8) != 0 ? MSG_WAITALL : 0);
+}
+
+sync::Ref<File> file_for(os::Descriptor descriptor) {
+  return sync::Ref<File>::adopt(
+      new File(std::move(descriptor), {.kind = FileKind::pipe,
+                                       .access = abi::FILE_GENERIC_READ | abi::FILE_GENERIC_WRITE,
+                                       .flags = abi::FILE_FLAG_OVERLAPPED}));
 }
 
 }  // namespace
@@ -154,10 +162,7 @@ Result<sync::Ref<File>> make_socket(int family, int type, int protocol) {
   if (family != AF_INET && family != kWindowsInet6) return socket_failure("socket", EAFNOSUPPORT);
   os::Descriptor descriptor(::socket(host_family(family), type | SOCK_CLOEXEC, protocol));
   if (descriptor.get() < 0) return socket_failure("socket", errno);
-  return sync::Ref<File>::adopt(
-      new File(std::move(descriptor), {.kind = FileKind::pipe,
-                                       .access = abi::FILE_GENERIC_READ | abi::FILE_GENERIC_WRITE,
-                                       .flags = abi::FILE_FLAG_OVERLAPPED}));
+  return file_for(std::move(descriptor));
 }
 
 Result<void> check_socket(const File& file) {
@@ -192,6 +197,29 @@ Result<void> connect_socket(File& socket, const void* address, std::uint32_t siz
   getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &result, &result_size);
   if (result != 0) return socket_failure("connect", result);
   return {};
+}
+
+Result<void> listen_socket(File& socket, int backlog) {
+  if (::listen(socket.fd(), backlog) != 0) return socket_failure("listen", errno);
+  return {};
+}
+
+Result<sync::Ref<File>> accept_socket(File& socket, SocketAddress& peer, sync::Waiter& self) {
+  for (;;) {
+    if (blocks(socket)) {
+      if (auto ready = wait_ready(socket.fd(), false, self); !ready) return propagate(ready);
+    }
+    sockaddr_storage host{};
+    socklen_t size = sizeof host;
+    os::Descriptor accepted(
+        accept4(socket.fd(), reinterpret_cast<sockaddr*>(&host), &size, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (accepted.get() < 0 && errno == EAGAIN && blocks(socket)) continue;  // another thread was faster
+    if (accepted.get() < 0) return socket_failure("accept", errno);
+    peer = to_windows(host, size);
+    auto made = file_for(std::move(accepted));
+    if (blocks(socket)) (void)set_blocking(*made, true);
+    return made;
+  }
 }
 
 Result<SocketAddress> own_address(const File& socket) {
@@ -247,6 +275,42 @@ Result<std::size_t> send(File& socket, std::span<const std::byte> from, int flag
     }
   } while (waits && done < from.size());
   return done;
+}
+
+Result<std::size_t> select_sockets(std::span<Watched> watched, os::Deadline deadline, sync::Waiter& self) {
+  constexpr int kSliceMilliseconds = 50;  // between two looks at whether the thread is to stop
+  std::vector<pollfd> items;
+  for (const Watched& one : watched) {
+    const int events =
+        (one.readable ? POLLIN : 0) | (one.writable ? POLLOUT : 0) | (one.exceptional ? POLLPRI : 0);
+    items.push_back({.fd = one.socket->fd(), .events = static_cast<short>(events), .revents = 0});
+  }
+  for (;;) {
+    if (self.interrupted.load()) return socket_failure("select", EINTR);
+    const std::uint64_t now = os::monotonic_now();
+    const bool late = deadline && now >= *deadline;
+    const std::uint64_t left = !deadline || late ? 0 : (*deadline - now) / 1'000'000 + 1;
+    const int slice = late        ? 0
+                      : !deadline ? kSliceMilliseconds
+                                  : static_cast<int>(std::min<std::uint64_t>(left, kSliceMilliseconds));
+    if (poll(items.data(), items.size(), slice) < 0 && errno != EINTR) return socket_failure("select", errno);
+    const auto there = [&](std::size_t i) {
+      const int events = items[i].revents;
+      const bool failed = (events & POLLERR) != 0;
+      return Watched{.socket = watched[i].socket,
+                     .readable = watched[i].readable && (events & (POLLIN | POLLHUP)) != 0,
+                     .writable = watched[i].writable && !failed && (events & POLLOUT) != 0,
+                     .exceptional = watched[i].exceptional && (failed || (events & POLLPRI) != 0)};
+    };
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      const Watched one = there(i);
+      count += std::size_t{one.readable} + std::size_t{one.writable} + std::size_t{one.exceptional};
+    }
+    if (count == 0 && !late) continue;
+    for (std::size_t i = 0; i < items.size(); ++i) watched[i] = there(i);
+    return count;
+  }
 }
 
 Result<void> shut_down(File& socket, int how) {

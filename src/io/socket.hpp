@@ -35,6 +35,9 @@ struct SocketAddress {
 /// Waits unless the socket is non-blocking; ends with STATUS_CANCELLED when `self` is interrupted.
 [[nodiscard]] Result<void> connect_socket(File& socket, const void* address, std::uint32_t size,
                                           sync::Waiter& self);
+[[nodiscard]] Result<void> listen_socket(File& socket, int backlog);
+/// Waits likewise for somebody who connects.
+[[nodiscard]] Result<sync::Ref<File>> accept_socket(File& socket, SocketAddress& peer, sync::Waiter& self);
 [[nodiscard]] Result<SocketAddress> own_address(const File& socket);
 [[nodiscard]] Result<SocketAddress> peer_address(const File& socket);
 /// `flags`: MSG_OOB 1, MSG_PEEK 2, MSG_WAITALL 8. `sender` is told who sent a datagram.
@@ -44,6 +47,17 @@ struct SocketAddress {
 [[nodiscard]] Result<std::size_t> send(File& socket, std::span<const std::byte> from, int flags,
                                        sync::Waiter& self, const void* address = nullptr,
                                        std::uint32_t address_size = 0);
+
+/// A socket, and what is waited for: data, a peer or an end to read; room to write; a connection that failed,
+/// or urgent data. select_sockets leaves of it what is there.
+struct Watched {
+  const File* socket;
+  bool readable, writable, exceptional;
+};
+/// Waits until something is there, or until the deadline; how many things.
+[[nodiscard]] Result<std::size_t> select_sockets(std::span<Watched> watched, os::Deadline deadline,
+                                                 sync::Waiter& self);
+
 [[nodiscard]] Result<void> shut_down(File& socket, int how);
 [[nodiscard]] Result<void> set_blocking(File& socket, bool blocking);
 [[nodiscard]] Result<std::uint32_t> bytes_waiting(const File& socket);

@@ -173,6 +173,21 @@ int give_address(const Result<io::SocketAddress>& address, void* out, int* size)
   return 0;
 }
 
+int listen(SOCKET socket, int backlog) {
+  return with_socket(socket, [&](io::File& file) { return outcome(io::listen_socket(file, backlog)); });
+}
+
+SOCKET accept(SOCKET socket, void* address, int* size) {
+  auto file = socket_of(socket);
+  if (!file) return failed(file.error(), INVALID_SOCKET);
+  io::SocketAddress peer;
+  auto accepted = io::accept_socket(**file, peer, thread::current_waiter());
+  if (!accepted) return failed(accepted.error(), INVALID_SOCKET);
+  if (address != nullptr && give_address(peer, address, size) != 0) return INVALID_SOCKET;
+  auto handle = services().handles.insert(std::move(*accepted));
+  return handle ? *handle : failed(handle.error(), INVALID_SOCKET);
+}
+
 int getsockname(SOCKET socket, void* out, int* size) {
   return with_socket(socket, [&](io::File& file) { return give_address(io::own_address(file), out, size); });
 }
@@ -266,6 +281,75 @@ int WSARecvFrom(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* receiv
 int WSARecv(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* received, DWORD* flags,
             OVERLAPPED* overlapped, PVOID routine) {
   return WSARecvFrom(socket, buffers, count, received, flags, nullptr, nullptr, overlapped, routine);
+}
+
+int sendto(SOCKET socket, CHAR* buffer, int size, int flags, const void* address, int address_size) {
+  const WSABUF one{static_cast<ULONG>(size), buffer};
+  DWORD sent = 0;
+  const int done =
+      WSASendTo(socket, &one, 1, &sent, static_cast<DWORD>(flags), address, address_size, nullptr, nullptr);
+  return done == 0 ? static_cast<int>(sent) : SOCKET_ERROR;
+}
+
+int recvfrom(SOCKET socket, CHAR* buffer, int size, int flags, void* from, int* from_size) {
+  const WSABUF one{static_cast<ULONG>(size), buffer};
+  DWORD received = 0, options = static_cast<DWORD>(flags);
+  const int done = WSARecvFrom(socket, &one, 1, &received, &options, from, from_size, nullptr, nullptr);
+  return done == 0 ? static_cast<int>(received) : SOCKET_ERROR;
+}
+
+// ---- waiting for many ------------------------------------------------------------------------------------
+
+struct FD_SET {
+  UINT fd_count;
+  SOCKET fd_array[64];
+};
+struct TIMEVAL {
+  LONG tv_sec, tv_usec;
+};
+
+/// FD_ISSET.
+BOBBIN_MS_ABI int is_in_set(SOCKET socket, const FD_SET* set) {
+  for (UINT at = 0; at < set->fd_count; ++at) {
+    if (set->fd_array[at] == socket) return 1;
+  }
+  return 0;
+}
+
+int select(int, FD_SET* reads, FD_SET* writes, FD_SET* exceptions, const TIMEVAL* timeout) {
+  FD_SET* const sets[] = {reads, writes, exceptions};
+  bool io::Watched::* const asks[] = {&io::Watched::readable, &io::Watched::writable,
+                                      &io::Watched::exceptional};
+  std::vector<sync::Ref<io::File>> held;
+  std::vector<io::Watched> watched;
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (UINT at = 0; sets[i] != nullptr && at < std::min(sets[i]->fd_count, 64u); ++at) {
+      auto file = socket_of(sets[i]->fd_array[at]);
+      if (!file) return failed(file.error(), SOCKET_ERROR);
+      io::Watched one{.socket = file->get(), .readable = false, .writable = false, .exceptional = false};
+      one.*asks[i] = true;
+      watched.push_back(one);
+      held.push_back(std::move(*file));
+    }
+  }
+  if (watched.empty()) return failed(WSAEINVAL, SOCKET_ERROR);
+  os::Deadline deadline;
+  if (timeout != nullptr) {
+    deadline = sync::deadline_after(static_cast<std::uint64_t>(timeout->tv_sec) * 1'000'000'000 +
+                                    static_cast<std::uint64_t>(timeout->tv_usec) * 1'000);
+  }
+  const auto count = io::select_sockets(watched, deadline, thread::current_waiter());
+  if (!count) return failed(count.error(), SOCKET_ERROR);
+  auto next = watched.cbegin();
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (sets[i] == nullptr) continue;
+    UINT left = 0;
+    for (UINT at = 0; at < std::min(sets[i]->fd_count, 64u); ++at, ++next) {
+      if (*next.*asks[i]) sets[i]->fd_array[left++] = sets[i]->fd_array[at];
+    }
+    sets[i]->fd_count = left;
+  }
+  return static_cast<int>(*count);
 }
 
 // ---- events ----------------------------------------------------------------------------------------------
@@ -372,6 +456,8 @@ const Export kExports[] = {
     NATIVE(kWs2_32, WSASocketW),
     NATIVE(kWs2_32, WSAStartup),
     NATIVE(kWs2_32, WSAWaitForMultipleEvents),
+    HOT_AS(kWs2_32, "__WSAFDIsSet", is_in_set),
+    NATIVE(kWs2_32, accept),
     NATIVE(kWs2_32, bind),
     NATIVE(kWs2_32, closesocket),
     NATIVE(kWs2_32, connect),
@@ -379,8 +465,12 @@ const Export kExports[] = {
     NATIVE(kWs2_32, getsockname),
     NATIVE(kWs2_32, getsockopt),
     NATIVE(kWs2_32, ioctlsocket),
+    NATIVE(kWs2_32, listen),
     NATIVE(kWs2_32, recv),
+    NATIVE(kWs2_32, recvfrom),
+    NATIVE(kWs2_32, select),
     NATIVE(kWs2_32, send),
+    NATIVE(kWs2_32, sendto),
     NATIVE(kWs2_32, setsockopt),
     NATIVE(kWs2_32, shutdown),
     NATIVE(kWs2_32, socket),

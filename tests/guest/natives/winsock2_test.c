@@ -46,6 +46,54 @@ static void names(void) {
   }
 }
 
+static DWORD WINAPI connects(void* address) {
+  SOCKET made = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+  char text[8] = "";
+  BOOL fine = connect(made, address, sizeof(struct sockaddr_in)) == 0 && recv(made, text, 8, 0) == 5 &&
+              send(made, text, 5, 0) == 5;
+  return fine && closesocket(made) == 0;
+}
+
+static int readable(SOCKET of, struct timeval* timeout) {
+  fd_set reads;
+  FD_ZERO(&reads);
+  FD_SET(of, &reads);
+  return select(0, &reads, NULL, NULL, timeout) + (reads.fd_count == 1 && reads.fd_array[0] == of ? 10 : 0);
+}
+
+static void connections(void) {
+  struct timeval none = {0, 0}, little = {0, 1000};
+  SOCKET listener = socket(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+  struct sockaddr_in here = {.sin_family = AF_INET}, peer;
+  int size = sizeof here;
+  here.sin_addr.S_un.S_addr = 0x0100007F;
+  CHECK(bind(listener, (void*)&here, sizeof here) == 0 && listen(listener, 4) == 0);
+  CHECK(getsockname(listener, (void*)&here, &size) == 0);
+  CHECK(select(0, NULL, NULL, NULL, &none) == SOCKET_ERROR && WSAGetLastError() == WSAEINVAL);
+  CHECK(readable(listener, &none) == 0 && readable(listener, &little) == 0);
+  u_long on = 1, off = 0;
+  CHECK(ioctlsocket(listener, FIONBIO, &on) == 0 && accept(listener, NULL, NULL) == INVALID_SOCKET &&
+        WSAGetLastError() == WSAEWOULDBLOCK && ioctlsocket(listener, FIONBIO, &off) == 0);
+  HANDLE thread = CreateThread(NULL, 0, connects, &here, 0, NULL);
+  size = sizeof peer;
+  SOCKET one = accept(listener, (void*)&peer, &size);
+  CHECK(one != INVALID_SOCKET && peer.sin_family == AF_INET && peer.sin_addr.S_un.S_addr == 0x0100007F);
+  fd_set writes;
+  FD_ZERO(&writes);
+  FD_SET(one, &writes);
+  CHECK(select(0, NULL, &writes, NULL, NULL) == 1 && __WSAFDIsSet(one, &writes) &&
+        !__WSAFDIsSet(listener, &writes));
+  CHECK(readable(one, &none) == 0 && send(one, "12345", 5, 0) == 5);
+  CHECK(readable(one, NULL) == 11);
+  char text[8] = "";
+  CHECK(recv(one, text, 5, MSG_WAITALL) == 5 && memcmp(text, "12345", 5) == 0);
+  CHECK(readable(one, NULL) == 11 && recv(one, text, 5, 0) == 0);  // the end
+  DWORD fine = 0;
+  CHECK(WaitForSingleObject(thread, INFINITE) == 0 && GetExitCodeThread(thread, &fine) && fine == 1);
+  CHECK(closesocket(one) == 0 && closesocket(listener) == 0 && CloseHandle(thread));
+  CHECK(readable(listener, &none) == SOCKET_ERROR + 10 && WSAGetLastError() == WSAENOTSOCK);
+}
+
 int main(void) {
   WSADATA data;
   CHECK(WSAStartup(MAKEWORD(2, 2), &data) == 0 && data.wVersion == 0x0202);
@@ -97,6 +145,10 @@ int main(void) {
         sent == 5);
   CHECK(WSARecvFrom(third, halves, 2, &received, &flags, (void*)&peer, &size, NULL, NULL) == 0 &&
         received == 5 && peer.sin_family == AF_INET && peer.sin_port != 0 && memcmp(text + 8, "cde", 3) == 0);
+  size = sizeof peer;
+  CHECK(sendto(fourth, "again", 5, 0, (void*)&third_address, sizeof third_address) == 5 &&
+        recvfrom(third, text, sizeof text, 0, (void*)&peer, &size) == 5 && memcmp(text, "again", 5) == 0 &&
+        size == sizeof peer);
   WSAPROTOCOL_INFOW shared;
   if (!running_under_wine())
     CHECK(WSADuplicateSocketW(third, 0, &shared) == SOCKET_ERROR && WSAGetLastError() == WSAEINVAL);
@@ -122,6 +174,7 @@ int main(void) {
   if (found != NULL) CHECK(((struct sockaddr_in*)found->ai_addr)->sin_port == 80 << 8);
   freeaddrinfo(found);
   names();
+  connections();
   CHECK(WSACleanup() == 0);
   return DONE();
 }

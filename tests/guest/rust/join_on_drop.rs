@@ -1,8 +1,5 @@
 // Case 76, and the example of Rust's pull request 148799: the destructor of a thread-local object joins a thread. Rust
 // 1.63 runs it in a TLS callback, under the loader lock, which the other thread needs to end.
-mod say;
-
-use say::say;
 use std::cell::RefCell;
 use std::sync::mpsc::{channel, Sender};
 use std::thread::{spawn, JoinHandle};
@@ -28,8 +25,8 @@ fn main() {
         });
         await_start.recv().unwrap();
         HANDLE.with(|handle| *handle.borrow_mut() = Some(JoinOnDrop(go, Some(other))));
-        say("the thread ends");
+        println!("the thread ends");
     });
     thread.join().unwrap();
-    say("done");
+    println!("done");
 }

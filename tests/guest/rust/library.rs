@@ -1,13 +1,9 @@
 // Case 75's DLL: as in Rust's test dynamic-loading-cdylib, an object for each thread, whose destructor prints.
-mod say;
-
-use say::say;
-
 struct Noted(&'static str);
 
 impl Drop for Noted {
     fn drop(&mut self) {
-        say(&format!("  the object of {} goes", self.0));
+        println!("  the object of {} goes", self.0);
     }
 }
 

@@ -1,7 +1,4 @@
 // Case 75: loads a DLL, calls it on two threads, of which one ends, and unloads it.
-mod say;
-
-use say::say;
 use std::ffi::c_void;
 
 extern "system" {
@@ -14,10 +11,10 @@ fn main() {
     let module = unsafe { LoadLibraryA(b"library.dll\0".as_ptr()) };
     let register_thread: extern "C" fn(bool) =
         unsafe { std::mem::transmute(GetProcAddress(module, b"register_thread\0".as_ptr())) };
-    say("loaded");
+    println!("loaded");
     register_thread(true);
     std::thread::spawn(move || register_thread(false)).join().unwrap();
-    say("thread joined\nunloading");
+    println!("thread joined\nunloading");
     unsafe { FreeLibrary(module) };
-    say("unloaded");
+    println!("unloaded");
 }
