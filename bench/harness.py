@@ -37,6 +37,9 @@ class Suite:
         """Makes the programs in WORK: start.exe is among them."""
         raise NotImplementedError
 
+    def furnish_wine(self, prefix):
+        """Adds to Wine's prefix what the programs need there."""
+
     def command(self, program, argument, system, options):
         """The words to run, or None if the system has nothing to run."""
         raise NotImplementedError
@@ -131,6 +134,7 @@ class Driver:
         run(*self.prefix(mode), WINESERVER, "-p", env=wine_environment())
         subprocess.run([*self.prefix(mode), WINE, "start.exe"], cwd=WORK, env=wine_environment(), timeout=120,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.suite.furnish_wine(WORK / "wine")
 
     def stop_wine_server(self):
         if WINE is not None:

@@ -16,17 +16,19 @@ import argparse
 import os
 
 import general
+import real
 import tls
 from harness import MODES, run_suite
 
-SUITES = {"general": general.General, "tls": tls.Tls}
+SUITES = {"general": general.General, "real": real.Real, "tls": tls.Tls}
 
 
 def parse_options():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", nargs="?", choices=list(SUITES), default="general",
-                        help="general: everything that programs do all day (default); tls: the TLS engine, at its limits")
+                        help="general: everything that programs do all day (default); tls: the TLS engine, at its "
+                             "limits; real: whole programs that nobody here wrote")
     parser.add_argument("--rounds", type=int, help="how often each program is run (default: the suite's)")
     parser.add_argument("--spawns", type=int, default=10, help="starts of a process per round (default 10)")
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="the CPU to pin to (default: the last)")

@@ -11,12 +11,13 @@ import argparse
 import filecmp
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from programs import BUNDLE, PROGRAMS, as_on_linux, entry_of, in_any_order, modules_to_bundle
 
 MISSING = 77
 
@@ -40,9 +41,10 @@ class Bench:
             raise SystemExit(MISSING)
         return file
 
-    def sides(self, windows, native):
-        """(name, command) of both sides; the Windows program's is bobbin's, and has nothing that --lint finds."""
-        return [("ours", [self.bobbin, "run", "--lint", str(self.program(*windows))]), ("native", [str(self.program(*native))])]
+    def sides(self, name):
+        """(side, command) of both builds; the Windows program's is bobbin's, and has nothing that --lint finds."""
+        windows, native = (str(self.program(file)) for file in PROGRAMS[name])
+        return [("ours", [self.bobbin, "run", "--lint", windows]), ("native", [native])]
 
     def run(self, side, command, *arguments, codes=(0,)):
         done = subprocess.run([*command, *map(str, arguments)], cwd=self.scratch / side, stdout=subprocess.PIPE,
@@ -84,30 +86,16 @@ class Bench:
         return len(names[0])
 
 
-def as_on_linux(output):
-    """Output without what must differ: separators of paths, times, line ends."""
-    text = output.decode().replace("\r\n", "\n").replace("\\", "/")
-    return re.sub(r"\b\d+(\.\d+)?\s?(ns|µs|ms|s)\b", "TIME", text).encode()
-
-
-def in_any_order(output):
-    """Likewise, lines sorted: threads report what they find when they find it."""
-    return b"\n".join(sorted(as_on_linux(output).split(b"\n")))
-
-
 def esbuild(bench):
     """Bundles and minifies eight megabytes of modules, with a source map."""
     three = bench.program("three")
-    modules = sorted(str(p.relative_to(three)) for folder in ("src", "examples/jsm") for p in (three / folder).rglob("*.js")
-                     if not re.search("jsm/(libs|offscreen)", str(p)))
-    entry = "".join(f'export * as m{i} from "./{name}";\n' for i, name in enumerate(modules))
+    modules = modules_to_bundle(three)
     out = {}
-    for side, command in bench.sides(("@esbuild/win32-x64", "esbuild.exe"), ("@esbuild/linux-x64", "bin/esbuild")):
+    for side, command in bench.sides("esbuild"):
         bench.tree(side, "src", "examples")
-        (bench.scratch / side / "entry.js").write_text(entry)
+        (bench.scratch / side / "entry.js").write_text(entry_of(modules))
         version = bench.run(side, command, "--version").stdout
-        done = bench.run(side, command, "--bundle", "--minify", "--sourcemap", "--format=esm", "entry.js",
-                         "--outfile=out.js", "--external:three", "--external:three/*", "--log-limit=0", "--log-level=warning")
+        done = bench.run(side, command, *BUNDLE)
         out[side] = version, (bench.scratch / side / "out.js").read_bytes(), \
             (bench.scratch / side / "out.js.map").read_bytes(), in_any_order(done.stderr)
     for what, ours, native in zip(("version", "bundle", "source map", "messages"), out["ours"], out["native"]):
@@ -121,7 +109,7 @@ def esbuild(bench):
 def biome(bench):
     """Checks and formats seven hundred files."""
     out = {}
-    for side, command in bench.sides(("@biomejs/cli-win32-x64", "biome.exe"), ("@biomejs/cli-linux-x64", "biome")):
+    for side, command in bench.sides("biome"):
         bench.tree(side, "src")
         version = bench.run(side, command, "--version").stdout
         check = bench.run(side, command, "check", "--max-diagnostics=0", "--colors=off", "src", codes=(0, 1))
@@ -140,8 +128,7 @@ def biome(bench):
 def ast_grep(bench):
     """Searches and rewrites seven hundred files."""
     out = {}
-    for side, command in bench.sides(("@ast-grep/cli-win32-x64-msvc", "ast-grep.exe"),
-                                     ("@ast-grep/cli-linux-x64-gnu", "ast-grep")):
+    for side, command in bench.sides("ast_grep"):
         bench.tree(side, "src")
         version = bench.run(side, command, "--version").stdout
         found = bench.run(side, command, "run", "--pattern", "this.$A = $B", "--lang", "js", "--json", "src").stdout
@@ -160,7 +147,7 @@ def ast_grep(bench):
 
 def seven_zip(bench):
     """Compresses with each build and extracts with the other, as .7z and as .zip."""
-    sides = bench.sides(("7zip-bin", "win/x64/7za.exe"), ("7zip-bin", "linux/x64/7za"))
+    sides = bench.sides("seven_zip")
     bench.tree("ours", "src")
     bench.tree("native", "src")
     other = {"ours": "native", "native": "ours"}
