@@ -59,6 +59,7 @@ int call_function(Settings& settings) {
   if (!runtime) return report(runtime.error());
   auto module = runtime->load(settings.file);
   if (!module) return report(module.error());
+  if (settings.name.empty()) return 0;
   auto address = settings.name.starts_with('#')
                      ? module->symbol(static_cast<std::uint16_t>(number(settings.name.substr(1)).value_or(0)))
                      : module->symbol(settings.name);

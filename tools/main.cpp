@@ -105,7 +105,8 @@ int main(int argc, char** argv) {
 
   CLI::App* call = app.add_subcommand("call", "Call a function of a DLL and print what it returns");
   call->add_option("FILE", settings.file, "The DLL")->required();
-  call->add_option("EXPORT", settings.name, "The function's name, or #ordinal")->required();
+  call->add_option("EXPORT", settings.name,
+                   "The function's name, or #ordinal; without one, the DLL is only loaded and unloaded");
   call->add_option("ARGS", settings.arguments,
                    "Up to 12 arguments: integers (10, -1, 0xFF) or strings (\"10\" in quotes is one)");
   call->add_option("--returns", settings.returns, "How to print the result: int, uint, hex, string, none")
