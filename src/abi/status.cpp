@@ -130,6 +130,8 @@ std::uint32_t status_from_errno(int host_errno) {
       return STATUS_NO_MEMORY;
     case EBADF:
       return STATUS_INVALID_HANDLE;
+    case EFAULT:
+      return STATUS_ACCESS_VIOLATION;
     case EINVAL:
       return STATUS_INVALID_PARAMETER;
     case EISDIR:

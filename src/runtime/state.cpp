@@ -237,7 +237,8 @@ Result<void> State::build() {
                     [](std::uint64_t address) {
                       return reinterpret_cast<std::uint64_t>(
                           win32::services().memory.take_guard(reinterpret_cast<const void*>(address)));
-                    }});
+                    },
+                .is_system_call = &win32::is_system_call});
 
   auto first = threads->attach_current();
   if (!first) return propagate(first);

@@ -186,10 +186,6 @@ class Dispatch {
         return raise_context(caller.Rcx, caller.Rdx, static_cast<BOOLEAN>(caller.R8) != 0);
       case ExceptionEntry::fault:
         return begin();
-      case ExceptionEntry::native_faulted:
-        record = thread::current_place().fault;
-        record.ExceptionAddress = reinterpret_cast<PVOID>(caller.Rip);
-        return begin();
       case ExceptionEntry::unwind:
         return begin_unwind(caller.Rcx, caller.Rdx, reinterpret_cast<EXCEPTION_RECORD*>(caller.R8),
                             caller.R9);

@@ -31,6 +31,9 @@ struct Host {
   /// If a guard page is at the address, it and its neighbours of that kind are ordinary pages from now on;
   /// the address of the lowest. 0 if there is none.
   std::uint64_t (*take_guard)(std::uint64_t address);
+  /// Whether what begins at the address is a system call on Windows: it answers STATUS_ACCESS_VIOLATION where
+  /// other natives raise it.
+  bool (*is_system_call)(std::uint64_t address);
 };
 
 /// Before the first guest instruction. Faults of guest code become exceptions from here on.

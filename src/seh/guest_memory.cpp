@@ -5,17 +5,25 @@
 #include "abi/teb.hpp"
 #include "arch/x86_64/exception.hpp"
 #include "thread/guest_call.hpp"
+#include "unwind/host_frame.hpp"
 
 namespace bobbin::seh {
-namespace {
 
-/// Whether the code is the host's: ours, or that of whoever uses us.
 bool is_host_code(std::uint64_t pc) noexcept {
   dl_find_object object;
   return _dl_find_object(reinterpret_cast<void*>(pc), &object) == 0;
 }
 
-}  // namespace
+std::uint64_t leave_host_frames(abi::CONTEXT& context) noexcept {
+  const GuestMemory memory;
+  constexpr int kMostFrames = 1000;
+  std::uint64_t left = 0;
+  for (int i = 0; i < kMostFrames; ++i) {
+    left = unwind::unwind_host_frame(memory, context, i != 0);
+    if (left == 0 || !is_host_code(context.Rip)) break;
+  }
+  return is_host_code(context.Rip) ? 0 : left;
+}
 
 bool guest_copy(void* to, const void* from, std::size_t size) noexcept {
   return arch::bobbin_guest_copy(to, from, size);

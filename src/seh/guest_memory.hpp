@@ -22,6 +22,12 @@ class GuestMemory final : public unwind::Memory {
                                    std::uint64_t target) const noexcept override;
 };
 
+/// Whether the code is the host's: ours, or that of whoever uses us.
+[[nodiscard]] bool is_host_code(std::uint64_t pc) noexcept;
+/// Undoes the host's frames in which `context` stands: afterwards it is the guest's, as if the call that led
+/// there had returned. What had been called; 0 if they do not lead to the guest.
+[[nodiscard]] std::uint64_t leave_host_frames(abi::CONTEXT& context) noexcept;
+
 /// What an instruction belongs to.
 struct Located {
   enum Kind : std::uint8_t {

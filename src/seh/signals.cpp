@@ -8,9 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <cstdio>
 #include <cstring>
-#include <exception>
 
 #include "abi/status.hpp"
 #include "arch/x86_64/context.hpp"
@@ -30,7 +28,6 @@ namespace {
 using thread::Thread;
 using thread::Where;
 
-std::terminate_handler g_terminate_before;
 constexpr std::array kSignals = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP};
 std::array<struct sigaction, kSignals.size()> g_before;
 
@@ -86,9 +83,10 @@ bool look_for_guard(abi::EXCEPTION_RECORD& record) noexcept {
   return true;
 }
 
-/// Puts an ExceptionFrame on the guest's stack and lets the thread go on with it.
+/// Puts an ExceptionFrame on the guest's stack and lets the thread go on with it. Handlers are shown
+/// `context`; unwinding begins at `at`.
 bool dispatch(ucontext_t& host, const abi::EXCEPTION_RECORD& record, const abi::CONTEXT& context,
-              std::uint64_t interrupted) noexcept {
+              const abi::CONTEXT& at) noexcept {
   struct alignas(16) Image {
     std::byte state[arch::kExceptionStateSize];
     arch::ExceptionFrame frame;
@@ -97,21 +95,17 @@ bool dispatch(ucontext_t& host, const abi::EXCEPTION_RECORD& record, const abi::
   Image image{};
   image.frame.context = context;
   image.frame.record = record;
-  image.frame.rbx = context.Rbx;
-  image.frame.rbp = context.Rbp;
-  image.frame.rsi = context.Rsi;
-  image.frame.rdi = context.Rdi;
-  image.frame.r12 = context.R12;
-  image.frame.r13 = context.R13;
-  image.frame.r14 = context.R14;
-  image.frame.r15 = context.R15;
+  image.frame.rbx = at.Rbx;
+  image.frame.rbp = at.Rbp;
+  image.frame.rsi = at.Rsi;
+  image.frame.rdi = at.Rdi;
+  image.frame.r12 = at.R12;
+  image.frame.r13 = at.R13;
+  image.frame.r14 = at.R14;
+  image.frame.r15 = at.R15;
   constexpr std::size_t kXmm6 = 160 + 6 * 16;
-  std::memcpy(image.frame.xmm6_to_15, context.FltSave + kXmm6, sizeof image.frame.xmm6_to_15);
-  image.frame.machine = {context.Rip, context.SegCs, context.EFlags, context.Rsp, context.SegSs};
-  if (interrupted != 0) {  // in a leaf of ours: unwinding goes on in its caller
-    image.frame.machine.rip = interrupted;
-    image.frame.machine.rsp += 8;
-  }
+  std::memcpy(image.frame.xmm6_to_15, at.FltSave + kXmm6, sizeof image.frame.xmm6_to_15);
+  image.frame.machine = {at.Rip, at.SegCs, at.EFlags, at.Rsp, at.SegSs};
   const std::uint64_t frame = (context.Rsp - sizeof image.frame) & ~std::uint64_t{15};
   if (!guest_copy(reinterpret_cast<void*>(frame - sizeof image.state), &image, sizeof image)) return false;
   auto& registers = host.uc_mcontext.gregs;
@@ -121,30 +115,58 @@ bool dispatch(ucontext_t& host, const abi::EXCEPTION_RECORD& record, const abi::
   return true;
 }
 
-bool raise_in_guest(int signal, const siginfo_t& info, ucontext_t& host, Thread& thread) noexcept {
+/// The native that the thread is in, if any, is over.
+void leave_native(Thread& thread) noexcept {
+  thread::Held::give_back_all(thread);
+  thread.where.store(Where::guest, std::memory_order_relaxed);
+}
+
+/// The thread goes on with `context`, in guest code.
+void go_on_in_guest(ucontext_t& host, Thread& thread, const abi::CONTEXT& context) noexcept {
+  thread::write_host_context(host, context);
+  leave_native(thread);
+  // What others asked of it in the meantime, the end of the native would have seen to.
+  if (thread.requests.load() != 0) (void)thread::send_stop_signal(thread.host_id());
+}
+
+/// What guest code did, or a native that it called, becomes an exception: of the instruction, or of the call.
+void raise_in_guest(int signal, const siginfo_t& info, ucontext_t& host, Thread& thread) noexcept {
   abi::CONTEXT context{};
   context.ContextFlags =
       abi::CONTEXT_CONTROL | abi::CONTEXT_INTEGER | abi::CONTEXT_SEGMENTS | abi::CONTEXT_FLOATING_POINT;
   thread::read_host_context(host, context);
   abi::EXCEPTION_RECORD record = exception_of(signal, info, context, host);
-  if (!look_for_guard(record)) return true;
+  if (!look_for_guard(record)) return;
   if (signal == SIGFPE && host.uc_mcontext.fpregs != nullptr) {  // or the handlers would trap as well
     host.uc_mcontext.fpregs->mxcsr = 0x1F80;
     host.uc_mcontext.fpregs->cwd = 0x027F;
     host.uc_mcontext.fpregs->swd = 0;
   }
-  std::uint64_t caller = 0;
-  if (locate(context.Rip).kind == Located::outermost &&
-      (!guest_read(context.Rsp, caller) || locate(caller).kind == Located::outermost))
-    caller = 0;
-  const bool fail_fast = record.ExceptionCode == abi::STATUS_STACK_BUFFER_OVERRUN;
-  if (!fail_fast && arch::own_frame(context.Rip) == nullptr && dispatch(host, record, context, caller))
-    return true;
+  abi::CONTEXT caller = context;
+  if (context.Rip == 0) (void)unwind::unwind_leaf(GuestMemory(), caller);  // where a null pointer was called
+  bool dispatchable = record.ExceptionCode != abi::STATUS_STACK_BUFFER_OVERRUN &&  // fail fast
+                      arch::own_frame(context.Rip) == nullptr;
+  if (is_host_code(context.Rip) && dispatchable) {
+    const std::uint64_t called = leave_host_frames(caller);
+    dispatchable = called != 0;
+    if (dispatchable && (signal == SIGSEGV || signal == SIGBUS)) {
+      if (record.ExceptionCode == abi::STATUS_ACCESS_VIOLATION && seh::host().is_system_call(called)) {
+        caller.Rax = abi::STATUS_ACCESS_VIOLATION;
+        return go_on_in_guest(host, thread, caller);
+      }
+      caller.EFlags = 0x202;
+      record.ExceptionAddress = reinterpret_cast<abi::PVOID>(caller.Rip);
+      context = caller;
+    }
+  }
+  if (dispatchable) {
+    leave_native(thread);  // its frames are written over
+    if (dispatch(host, record, context, caller)) return;
+  }
   constexpr std::uint64_t kNear = 64 << 10;
-  if (!fail_fast && context.Rsp - word(abi::current_teb()->DeallocationStack) < kNear)
+  if (dispatchable && context.Rsp - word(abi::current_teb()->DeallocationStack) < kNear)
     record.ExceptionCode = abi::STATUS_STACK_OVERFLOW;  // nothing is left to handle it on
   end_guest_after(host, thread, record, context);
-  return true;
 }
 
 /// A native has run into the guard pages of its caller's stack: it gets them. Without a lock, for it may have
@@ -157,45 +179,34 @@ bool give_guard_pages(std::uint64_t address) noexcept {
   return mprotect(reinterpret_cast<void*>(lowest), limit - lowest, PROT_READ | PROT_WRITE) == 0;
 }
 
-/// Remembers what a native met, if that can be the guest's pointer.
-bool remember_native_fault(int signal, const siginfo_t& info, const ucontext_t& host,
-                           Thread& thread) noexcept {
-  if (signal != SIGSEGV && signal != SIGBUS) return false;
-  abi::CONTEXT context{};
-  context.ContextFlags = abi::CONTEXT_CONTROL;
-  thread::read_host_context(host, context);
-  thread.fault = exception_of(signal, info, context, host);
-  return true;
-}
-
-enum class Answer : std::uint8_t { seen_to, not_ours, leave_native };
-
 /// Whether the fault was one of the guest's, and is seen to.
-Answer answer(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
+bool answer(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
   const auto pc = static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RIP]);
   if (within(pc, reinterpret_cast<const void*>(&arch::bobbin_guest_copy), arch::bobbin_guest_copy_end)) {
     context.uc_mcontext.gregs[REG_RIP] = reinterpret_cast<greg_t>(arch::bobbin_guest_copy_failed);
-    return Answer::seen_to;
+    return true;
   }
-  if (info.si_code <= 0) return Answer::not_ours;  // somebody sent it
+  if (info.si_code <= 0) return false;  // somebody sent it
   constexpr greg_t kWrite = 2;
   if (signal == SIGSEGV && (context.uc_mcontext.gregs[REG_ERR] & kWrite) == 0 &&
       open_shared_data(word(info.si_addr)))
-    return Answer::seen_to;
+    return true;
   Thread* const thread = thread::current_in_handler();
-  if (thread == nullptr) return Answer::not_ours;
+  if (thread == nullptr) return false;
   switch (thread->where.load(std::memory_order_relaxed)) {
     case Where::guest:
-      (void)raise_in_guest(signal, info, context, *thread);
-      return Answer::seen_to;
+      raise_in_guest(signal, info, context, *thread);
+      return true;
     case Where::native:
-      if (signal == SIGSEGV && give_guard_pages(word(info.si_addr))) return Answer::seen_to;
-      return remember_native_fault(signal, info, context, *thread) ? Answer::leave_native : Answer::not_ours;
+      if (signal != SIGSEGV && signal != SIGBUS) return false;
+      if (signal != SIGSEGV || !give_guard_pages(word(info.si_addr)))
+        raise_in_guest(signal, info, context, *thread);
+      return true;
     case Where::service:
     case Where::host:
-      return Answer::not_ours;
+      return false;
   }
-  return Answer::not_ours;
+  return false;
 }
 
 /// To who was there before us.
@@ -212,29 +223,8 @@ void hand_on(int signal, siginfo_t* info, void* context) noexcept {
 
 void on_fault(int signal, siginfo_t* info, void* raw) {
   const int saved = errno;
-  const Answer what = answer(signal, *info, *static_cast<ucontext_t*>(raw));
-  if (what == Answer::not_ours) hand_on(signal, info, raw);
+  if (!answer(signal, *info, *static_cast<ucontext_t*>(raw))) hand_on(signal, info, raw);
   errno = saved;
-  if (what == Answer::leave_native) {
-    thread::unblock_stop_signal();  // as if the handler had returned
-    throw thread::GuestFault{};
-  }
-}
-
-/// A GuestFault came to a frame of ours that cannot be left.
-[[noreturn]] void on_terminate() {
-  if (const std::exception_ptr last = std::current_exception(); last != nullptr) {
-    try {
-      std::rethrow_exception(last);
-    } catch (const thread::GuestFault&) {
-      const thread::Place& place = thread::current_place();
-      std::fprintf(stderr, "bobbin: %s in a native that was called at %s, and cannot be raised there\n",
-                   describe_exception(place.fault).c_str(), host().describe(place.guest_rip).c_str());
-    } catch (...) {
-    }
-  }
-  g_terminate_before();
-  abort();
 }
 
 }  // namespace
@@ -248,7 +238,6 @@ void install_fault_signals() noexcept {
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, thread::stop_signal());
     for (std::size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &g_before[i]);
-    g_terminate_before = std::set_terminate(&on_terminate);
     return true;
   }();
   (void)installed;

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "thread/scope.hpp"
@@ -25,6 +26,7 @@ template <class Body>
   gate.swallowed = swallowed;
   const Where before = place.where.load(std::memory_order_relaxed);
   const std::uint64_t rip = place.guest_rip, rsp = place.guest_rsp;
+  Held* const held = std::exchange(place.held, nullptr);
   place.gate = &gate;
   const bool finished = arch::bobbin_gate_run(
       &gate,
@@ -46,6 +48,7 @@ template <class Body>
   now.gate = gate.outer;
   now.guest_rip = rip;
   now.guest_rsp = rsp;
+  now.held = held;
   return finished;
 }
 

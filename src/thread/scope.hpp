@@ -6,27 +6,23 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
-#include "abi/exception.hpp"
 #include "abi/teb.hpp"
 #include "arch/x86_64/gate.hpp"
 
 namespace bobbin::thread {
 
+class Held;
 class Thread;
 struct Fiber;
 
 enum class Where : std::uint8_t {
   host,
   guest,
-  native,  ///< in a native's entry (win32/native.hpp), which sees to faults by what the guest handed it
+  native,  ///< in a native (win32/native.hpp); a fault is a bad pointer that the guest handed it
   service  ///< in other work of ours for the guest; to those that stop threads, the same
 };
-
-/// Thrown where a native meets a bad pointer of the guest's, by the handler of the fault: host frames are
-/// left in order, and the native's entry has the guest see the exception (Place::fault) where it made the
-/// call.
-struct GuestFault {};
 
 /// What others can ask of a thread; bits of Place::requests.
 enum Request : std::uint32_t {
@@ -48,12 +44,12 @@ struct Place {
   /// While in a native: the guest's instruction and stack pointer at the call, for GetThreadContext.
   std::uint64_t guest_rip = 0;
   std::uint64_t guest_rsp = 0;
+  /// What the native that runs has to give back, the newest first.
+  Held* held = nullptr;
   /// Of a thread whose guest code stands apart from its host frames: the gate between them.
   arch::Gate* base = nullptr;
   /// Of a thread of the host: the fiber that it is when it calls the guest, if it was made one.
   Fiber* home = nullptr;
-  /// What a native met that is to be raised where it was called.
-  abi::EXCEPTION_RECORD fault{};
   /// Whether a callback into the host has run on it; written by the owning thread only.
   bool host_code_ran = false;
 };
@@ -101,6 +97,27 @@ class NativeScope {
 
  private:
   Where before_;
+};
+
+/// What a native has to give back even if a fault ends it, without destructors (seh/signals.cpp): a base of
+/// local variables of natives. While guest code runs there is none: inside_gate() keeps what a native has
+/// that calls back.
+class Held {
+ public:
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  /// Ends all that the thread's native has. Its frames still stand.
+  static void give_back_all(Place& place) noexcept {
+    for (Held* one = std::exchange(place.held, nullptr); one != nullptr; one = one->outer_) one->give_back();
+  }
+
+ protected:
+  Held() noexcept : outer_(std::exchange(current_place().held, this)) {}
+  ~Held() { current_place_afresh().held = outer_; }
+  virtual void give_back() noexcept = 0;
+
+ private:
+  Held* const outer_;
 };
 
 }  // namespace bobbin::thread

@@ -21,13 +21,13 @@ std::unexpected<Error> no_console(const char* what) {
   return fail({.kind = ErrorKind::invalid, .status = STATUS_INVALID_HANDLE, .what = what});
 }
 
-Result<sync::Ref<io::File>> console_of(HANDLE handle) {
-  auto file = file_of(handle);
+Borrowed<io::File> console_of(HANDLE handle) {
+  auto file = find_file(handle);
   if (file && !io::is_console((*file)->file_kind())) return no_console("the handle names no console");
   return file;
 }
-Result<sync::Ref<io::File>> side_of(HANDLE handle, io::FileKind side) {
-  auto file = file_of(handle);
+Borrowed<io::File> side_of(HANDLE handle, io::FileKind side) {
+  auto file = find_file(handle);
   if (file && (*file)->file_kind() != side) return no_console("the handle is not that side of a console");
   return file;
 }

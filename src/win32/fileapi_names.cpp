@@ -85,7 +85,8 @@ HANDLE find_first(std::u16string_view pattern, DWORD level, FindData<Char>* data
   constexpr DWORD kSearchLimitToDirectories = 1;
   if (level > kFindExInfoBasic || search_operation > kSearchLimitToDirectories)
     return failed(ERROR_INVALID_PARAMETER, INVALID_HANDLE_VALUE);
-  auto search = services().files.search(pattern, search_operation == kSearchLimitToDirectories);
+  Borrowed<io::Search> search =
+      services().files.search(pattern, search_operation == kSearchLimitToDirectories);
   if (!search) return failed(search.error(), INVALID_HANDLE_VALUE);
   if (find_next(**search, data) == FALSE) return failed(ERROR_FILE_NOT_FOUND, INVALID_HANDLE_VALUE);
   auto handle = services().handles.insert(std::move(*search));
@@ -115,8 +116,13 @@ sync::Ref<io::Search> search_of(HANDLE handle) {
 
 template <class Char>
 BOOL find_next_by_handle(HANDLE handle, FindData<Char>* data) {
-  const auto search = search_of(handle);
-  return search ? find_next(*search, data) : FALSE;
+  FindData<Char> next;
+  {
+    const auto search = search_of(handle);
+    if (!search || find_next(*search, &next) == FALSE) return FALSE;
+  }
+  *data = next;
+  return TRUE;
 }
 BOOL FindNextFileW(HANDLE handle, WIN32_FIND_DATAW* data) { return find_next_by_handle(handle, data); }
 BOOL FindNextFileA(HANDLE handle, WIN32_FIND_DATAA* data) { return find_next_by_handle(handle, data); }

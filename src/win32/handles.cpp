@@ -37,14 +37,14 @@ HANDLE give(Result<sync::Handle> handle) {
 
 }  // namespace
 
-Result<Ref<Object>> object_of(HANDLE handle) {
+Result<Ref<Object>> find_object(HANDLE handle) {
   if (handle == kCurrentThread) return Ref<Object>(&thread::current());
   if (handle == kCurrentProcess) return current_process();
   return services().handles.get(handle_value(handle));
 }
 
-Result<Ref<Waitable>> waitable_of(HANDLE handle) {
-  auto object = object_of(handle);
+Borrowed<Waitable> waitable_of(HANDLE handle) {
+  auto object = find_object(handle);
   if (!object) return propagate(object);
   Waitable* const waitable = (*object)->as_waitable();
   if (waitable != nullptr) return Ref<Waitable>(waitable);
@@ -126,9 +126,11 @@ Result<DWORD> wait_for_many(DWORD count, const HANDLE* handles, bool all, os::De
                  .status = STATUS_INVALID_PARAMETER_1,
                  .what = "a wait takes 1 to 64 handles"});
   }
+  std::array<HANDLE, sync::kMaximumWaitObjects> given;  // before anything is held
+  std::copy_n(handles, count, given.begin());
   Many many;
   for (DWORD i = 0; i < count; ++i) {
-    auto object = waitable_of(handles[i]);
+    auto object = waitable_of(given[i]);
     if (!object) return propagate(object);
     many.held[i] = std::move(*object);
     many.objects[i] = many.held[i].get();

@@ -43,10 +43,41 @@ struct OBJECT_ATTRIBUTES {
 inline const abi::HANDLE kCurrentProcess = guest_handle(~sync::Handle{0});
 inline const abi::HANDLE kCurrentThread = guest_handle(~sync::Handle{1});
 
+/// The object behind a handle, for as long as a native works with it; used like a Result<Ref<T>>. A fault by
+/// what the guest handed the native gives it back, too.
+template <class T>
+class [[nodiscard]] Borrowed final : thread::Held {
+ public:
+  Borrowed(sync::Ref<T> object) : found_(std::move(object)) {}
+  Borrowed(Result<sync::Ref<T>>&& found) : found_(std::move(found)) {}
+  Borrowed(std::unexpected<Error> error) : found_(std::move(error)) {}
+
+  [[nodiscard]] explicit operator bool() const { return found_.has_value(); }
+  [[nodiscard]] sync::Ref<T>& operator*() { return *found_; }
+  [[nodiscard]] const sync::Ref<T>& operator*() const { return *found_; }
+  [[nodiscard]] const sync::Ref<T>* operator->() const { return &*found_; }
+  [[nodiscard]] const Error& error() const { return found_.error(); }
+  [[nodiscard]] friend std::unexpected<Error> propagate(Borrowed& borrowed) {
+    return bobbin::propagate(borrowed.found_);
+  }
+
+ private:
+  void give_back() noexcept override {
+    if (found_) *found_ = {};
+  }
+  Result<sync::Ref<T>> found_;
+};
+
+/// The object behind a handle.
+template <class T>
+[[nodiscard]] Borrowed<T> borrow(abi::HANDLE handle, sync::Kind kind) {
+  return services().handles.get<T>(handle_value(handle), kind);
+}
 /// The object behind a handle or a pseudo handle.
-[[nodiscard]] Result<sync::Ref<sync::Object>> object_of(abi::HANDLE handle);
+[[nodiscard]] Result<sync::Ref<sync::Object>> find_object(abi::HANDLE handle);
+[[nodiscard]] inline Borrowed<sync::Object> object_of(abi::HANDLE handle) { return find_object(handle); }
 /// The same as something to wait for; STATUS_OBJECT_TYPE_MISMATCH if it is not.
-[[nodiscard]] Result<sync::Ref<sync::Waitable>> waitable_of(abi::HANDLE handle);
+[[nodiscard]] Borrowed<sync::Waitable> waitable_of(abi::HANDLE handle);
 
 /// A handle for a new object as CreateX(SECURITY_ATTRIBUTES*, ...) hands it out, or NULL and last error.
 [[nodiscard]] abi::HANDLE new_handle(sync::Ref<sync::Object> object,

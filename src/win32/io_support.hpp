@@ -17,9 +17,10 @@
 
 namespace bobbin::win32 {
 
-[[nodiscard]] inline Result<sync::Ref<io::File>> file_of(abi::HANDLE handle) {
+[[nodiscard]] inline Result<sync::Ref<io::File>> find_file(abi::HANDLE handle) {
   return services().handles.get<io::File>(handle_value(handle), sync::Kind::file);
 }
+[[nodiscard]] inline Borrowed<io::File> file_of(abi::HANDLE handle) { return find_file(handle); }
 
 [[nodiscard]] inline std::u16string_view view(abi::LPCWSTR text) {
   return text == nullptr ? std::u16string_view() : std::u16string_view(text);

@@ -15,8 +15,8 @@ using namespace abi;
 using sync::CompletionPort;
 using sync::Packet;
 
-Result<sync::Ref<CompletionPort>> port_of(HANDLE handle) {
-  return services().handles.get<CompletionPort>(handle_value(handle), sync::Kind::completion_port);
+Borrowed<CompletionPort> port_of(HANDLE handle) {
+  return borrow<CompletionPort>(handle, sync::Kind::completion_port);
 }
 
 /// Without a port it makes one; with a file it lets the port be told of the file's operations.

@@ -43,6 +43,7 @@ loader::Loader& modules() { return services().loader; }
 /// The two low bits of a handle say that it is a data file, not a module.
 bool is_data_handle(HMODULE module) { return (reinterpret_cast<std::uintptr_t>(module) & 3) != 0; }
 
+/// Holds the loader lock: the guest's memory is touched before or after.
 using Found = loader::Loader::Found;
 
 /// The module of a handle; NULL is the program. Sets last error if there is none.
@@ -140,17 +141,22 @@ BOOL module_handle_ex(DWORD flags, std::string_view name, const void* address, H
   }
   *result = nullptr;
   const bool from_address = (flags & GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS) != 0;
-  const Found module = from_address ? modules().find_by_address(address) : modules().find(std::string(name));
-  if (!module) {
-    set_last_error(ERROR_MOD_NOT_FOUND);
-    return FALSE;
+  HMODULE base = nullptr;
+  {
+    const Found module =
+        from_address ? modules().find_by_address(address) : modules().find(std::string(name));
+    if (!module) {
+      set_last_error(ERROR_MOD_NOT_FOUND);
+      return FALSE;
+    }
+    if ((flags & GET_MODULE_HANDLE_EX_FLAG_PIN) != 0) {
+      modules().pin(module);
+    } else if ((flags & GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT) == 0) {
+      modules().add_reference(module);
+    }
+    base = module->base();
   }
-  if ((flags & GET_MODULE_HANDLE_EX_FLAG_PIN) != 0) {
-    modules().pin(module);
-  } else if ((flags & GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT) == 0) {
-    modules().add_reference(module);
-  }
-  *result = module->base();
+  *result = base;
   return TRUE;
 }
 
@@ -182,35 +188,35 @@ DWORD copy_name(std::basic_string_view<Char> name, Char* buffer, DWORD size) {
   return size;
 }
 
-DWORD GetModuleFileNameW(HMODULE handle, LPWSTR buffer, DWORD size) {
+/// Empty, with last error, if there is no such module.
+std::u16string name_of(HMODULE handle) {
   const Found module = module_of(handle);
-  return module ? copy_name<char16_t>(module->full_name, buffer, size) : 0;
+  return module ? module->full_name : std::u16string();
+}
+DWORD GetModuleFileNameW(HMODULE handle, LPWSTR buffer, DWORD size) {
+  const auto name = name_of(handle);
+  return name.empty() ? 0 : copy_name<char16_t>(name, buffer, size);
 }
 DWORD GetModuleFileNameA(HMODULE handle, LPSTR buffer, DWORD size) {
-  const Found module = module_of(handle);
-  return module ? copy_name<char>(nls::to_utf8(module->full_name), buffer, size) : 0;
-}
-
-/// A name, or an ordinal in the low 16 bits of the pointer.
-Result<void*> procedure(const Found& module, LPCSTR name) {
-  const auto number = reinterpret_cast<std::uintptr_t>(name);
-  return number <= 0xFFFF ? modules().procedure(module, static_cast<std::uint32_t>(number))
-                          : modules().procedure(module, std::string_view(name));
+  const auto name = nls::to_utf8(name_of(handle));
+  return name.empty() ? 0 : copy_name<char>(name, buffer, size);
 }
 
 FARPROC GetProcAddress(HMODULE handle, LPCSTR name) {
+  const auto number = reinterpret_cast<std::uintptr_t>(name);
+  const bool by_ordinal = number <= 0xFFFF;
+  const auto text = by_ordinal ? std::string_view() : std::string_view(name);
   const Found module = module_of(handle);
   if (!module) return nullptr;
-  auto address = procedure(module, name);
+  auto address = by_ordinal ? modules().procedure(module, static_cast<std::uint32_t>(number))
+                            : modules().procedure(module, text);
   if (address) return *address;
   // Windows answers 127 for a name and 182 for an ordinal, whatever broke on the way.
-  const bool by_ordinal = reinterpret_cast<std::uintptr_t>(name) <= 0xFFFF;
   set_last_error(by_ordinal ? ERROR_INVALID_ORDINAL : ERROR_PROC_NOT_FOUND);
   if (trace::on(trace::Category::native)) {
     trace::emit(trace::Category::native, by_ordinal
-                                             ? fmt::format("asked for in vain: {}!#{}", module->name,
-                                                           reinterpret_cast<std::uintptr_t>(name))
-                                             : fmt::format("asked for in vain: {}!{}", module->name, name));
+                                             ? fmt::format("asked for in vain: {}!#{}", module->name, number)
+                                             : fmt::format("asked for in vain: {}!{}", module->name, text));
   }
   return nullptr;
 }
@@ -352,16 +358,23 @@ NTSTATUS LdrUnloadDll(PVOID base) {
   return freed ? nt(STATUS_SUCCESS) : nt(freed.error());
 }
 NTSTATUS LdrGetDllHandle(LPCWSTR, ULONG*, const UNICODE_STRING* name, PVOID* base) {
-  const Found module = modules().find(utf8(*name));
-  if (!module) return nt(STATUS_DLL_NOT_FOUND);
-  *base = module->base();
+  PVOID found = nullptr;
+  {
+    const Found module = modules().find(utf8(*name));
+    if (!module) return nt(STATUS_DLL_NOT_FOUND);
+    found = module->base();
+  }
+  *base = found;
   return STATUS_SUCCESS;
 }
 NTSTATUS LdrGetProcedureAddress(PVOID base, const ANSI_STRING* name, ULONG ordinal, PVOID* address) {
-  const Found module = modules().find_by_base(base);
-  if (!module) return nt(STATUS_DLL_NOT_FOUND);
-  auto found = name != nullptr ? modules().procedure(module, std::string_view(name->Buffer, name->Length))
-                               : modules().procedure(module, ordinal);
+  const auto text = name != nullptr ? std::string(name->Buffer, name->Length) : std::string();
+  Result<void*> found = fail({});
+  {
+    const Found module = modules().find_by_base(base);
+    if (!module) return nt(STATUS_DLL_NOT_FOUND);
+    found = name != nullptr ? modules().procedure(module, text) : modules().procedure(module, ordinal);
+  }
   if (!found) return nt(found.error());
   *address = *found;
   return STATUS_SUCCESS;
@@ -381,9 +394,10 @@ NTSTATUS LdrDisableThreadCalloutsForDll(PVOID base) {
   return modules().disable_thread_calls(module) ? nt(STATUS_SUCCESS) : nt(STATUS_DLL_NOT_FOUND);
 }
 PVOID RtlPcToFileHeader(PVOID pc, PVOID* base) {
-  const Found module = modules().find_by_address(pc);
-  *base = module ? module->base() : nullptr;
-  return *base;
+  PVOID found = nullptr;
+  if (const Found module = modules().find_by_address(pc); module) found = module->base();
+  *base = found;
+  return found;
 }
 BOOLEAN RtlDllShutdownInProgress() { return modules().shutting_down() ? 1 : 0; }
 

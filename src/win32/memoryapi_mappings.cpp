@@ -92,7 +92,7 @@ Result<std::byte*> map_view(const Section& section, std::uint64_t offset, std::u
 
 LPVOID MapViewOfFileEx(HANDLE handle, DWORD access, DWORD offset_high, DWORD offset_low, SIZE_T size,
                        LPVOID at) {
-  auto section = services().handles.get<Section>(handle_value(handle), sync::Kind::mapping);
+  auto section = borrow<Section>(handle, sync::Kind::mapping);
   if (!section) return failed<LPVOID>(section.error());
   auto view = map_view(**section, std::uint64_t{offset_high} << 32 | offset_low, size, access, at);
   return view ? *view : failed<LPVOID>(view.error());

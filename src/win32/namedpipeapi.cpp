@@ -7,8 +7,8 @@ namespace {
 
 using namespace abi;
 
-Result<sync::Ref<io::File>> pipe_of(HANDLE handle) {
-  auto file = file_of(handle);
+Borrowed<io::File> pipe_of(HANDLE handle) {
+  auto file = find_file(handle);
   if (file && (*file)->file_kind() != io::FileKind::pipe) {
     return fail(
         {.kind = ErrorKind::invalid, .status = STATUS_INVALID_DEVICE_REQUEST, .what = "this is no pipe"});

@@ -11,8 +11,10 @@
 //     std::span<const Export> handleapi_natives() { return kExports; }
 //
 // NATIVE wraps it in an ms_abi entry that opens a NativeScope (a stop request waits for the native to end)
-// and turns bad_alloc into ERROR_NOT_ENOUGH_MEMORY, and a fault by a pointer that the guest handed it into an
-// exception at the call. The guest's import table points straight at that entry.
+// and turns bad_alloc into ERROR_NOT_ENOUGH_MEMORY. The guest's import table points straight at that entry.
+// Where a pointer that the guest handed over is bad, the guest sees an exception at its call, and the native
+// is left where it stands, without destructors (seh/signals.cpp): so none holds a lock of ours while it
+// touches the guest's memory, and what owns more than memory touches it first.
 // A hot leaf native (no lock, no allocation, no SysV call on its fast path, or ten xmm registers must be
 // saved) is written as an ms_abi function itself and listed with HOT. A function that programs call all the
 // time can have a fast path in assembly before it, and is listed with FAST. A function that does only part of
@@ -29,7 +31,6 @@
 
 #include "abi/status.hpp"
 #include "abi/teb.hpp"
-#include "arch/x86_64/exception.hpp"
 #include "arch/x86_64/fast_paths.hpp"
 #include "base/error.hpp"
 #include "loader/native_modules.hpp"
@@ -98,11 +99,6 @@ struct Entry<Function, OnNoMemory> {
         else
           return R{};
       }
-    } catch (const thread::GuestFault&) {
-      // Returns in order, but to where the exception is raised, in the frame of whoever called.
-      auto* const frame = static_cast<void* volatile*>(__builtin_frame_address(0));
-      frame[1] = reinterpret_cast<void*>(&arch::bobbin_native_faulted);
-      if constexpr (!std::is_void_v<R>) return R{};
     }
   }
 };

@@ -1,5 +1,6 @@
 #include "win32/natives.hpp"
 
+#include <string_view>
 #include <vector>
 
 namespace bobbin::win32 {
@@ -67,6 +68,17 @@ std::span<const std::span<const Export>> all_natives() {
       winuser_natives(),
   };
   return tables;
+}
+
+bool is_system_call(std::uint64_t address) noexcept {
+  for (const auto& table : all_natives()) {
+    for (const Export& native : table) {
+      const std::string_view name(native.name);
+      if (reinterpret_cast<std::uint64_t>(native.address) == address)
+        return name.starts_with("Nt") || name.starts_with("Zw");
+    }
+  }
+  return false;
 }
 
 }  // namespace bobbin::win32

@@ -69,5 +69,8 @@ std::span<const Export> winuser_natives();
 
 /// Every table, in the order of the list above.
 [[nodiscard]] std::span<const std::span<const Export>> all_natives();
+/// Whether a native that begins at the address is a system call on Windows: Nt* and Zw*. Looks at all of
+/// them.
+[[nodiscard]] bool is_system_call(std::uint64_t address) noexcept;
 
 }  // namespace bobbin::win32

@@ -63,11 +63,10 @@ void GetStartupInfoA(STARTUPINFOA* info) {
 // ---- processes by handle ---------------------------------------------------------------------------------
 
 /// The process behind a handle; the pseudo handle is ourselves.
-Result<sync::Ref<process::ProcessObject>> process_of(HANDLE handle) {
-  if (handle == INVALID_HANDLE_VALUE) {
+Borrowed<process::ProcessObject> process_of(HANDLE handle) {
+  if (handle == INVALID_HANDLE_VALUE)
     return sync::Ref<process::ProcessObject>::adopt(new process::ProcessObject(GetCurrentProcessId()));
-  }
-  return services().handles.get<process::ProcessObject>(handle_value(handle), sync::Kind::process);
+  return borrow<process::ProcessObject>(handle, sync::Kind::process);
 }
 
 bool is_self(const process::ProcessObject& process) { return process.id() == GetCurrentProcessId(); }

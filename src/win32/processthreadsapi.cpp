@@ -22,9 +22,9 @@ using namespace abi;
 enum : DWORD { CREATE_SUSPENDED = 0x4, STACK_SIZE_PARAM_IS_A_RESERVATION = 0x10000 };
 
 /// The thread of a handle, the pseudo handle included.
-Result<thread::Ref<thread::Thread>> thread_of(HANDLE handle) {
+Borrowed<thread::Thread> thread_of(HANDLE handle) {
   if (handle == kCurrentThread) return thread::Ref<thread::Thread>(&thread::current());
-  return services().handles.get<thread::Thread>(handle_value(handle), sync::Kind::thread);
+  return borrow<thread::Thread>(handle, sync::Kind::thread);
 }
 
 /// Runs `use` on the thread of a handle; FALSE and last error if there is none.
@@ -122,15 +122,14 @@ NTSTATUS NtQueueApcThread(HANDLE handle, PVOID routine, ULONG_PTR first, ULONG_P
   return nt(STATUS_SUCCESS);
 }
 
-/// A child's first thread answers what is known of it: its id and its end. Null for any other handle.
-sync::Ref<process::ChildThread> child_thread_of(HANDLE handle) {
-  auto found = services().handles.get<process::ChildThread>(handle_value(handle), sync::Kind::child_thread);
-  return found ? *found : sync::Ref<process::ChildThread>();
+/// A child's first thread answers what is known of it: its id and its end.
+Borrowed<process::ChildThread> child_thread_of(HANDLE handle) {
+  return borrow<process::ChildThread>(handle, sync::Kind::child_thread);
 }
 
 BOOL GetExitCodeThread(HANDLE handle, DWORD* code) {
   if (const auto child = child_thread_of(handle)) {
-    *code = child->exit_code();
+    *code = (*child)->exit_code();
     return TRUE;
   }
   return with_thread(handle, [code](thread::Thread& thread) {
@@ -144,13 +143,13 @@ BOBBIN_MS_ABI HANDLE GetCurrentThread() { return kCurrentThread; }
 DWORD GetCurrentThreadId() { return static_cast<DWORD>(handle_value(current_teb()->UniqueThread)); }
 
 DWORD GetThreadId(HANDLE handle) {
-  if (const auto child = child_thread_of(handle)) return child->id();
+  if (const auto child = child_thread_of(handle)) return (*child)->id();
   auto thread = thread_of(handle);
   return thread ? (*thread)->id() : failed<DWORD>(thread.error());
 }
 
 DWORD GetProcessIdOfThread(HANDLE handle) {
-  if (const auto child = child_thread_of(handle)) return child->id();
+  if (const auto child = child_thread_of(handle)) return (*child)->id();
   auto thread = thread_of(handle);
   return thread ? os::process_id() : failed<DWORD>(thread.error());
 }

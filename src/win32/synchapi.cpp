@@ -41,15 +41,10 @@ class WideName {
   bool given_;
 };
 
-template <class T>
-Result<Ref<T>> get(HANDLE handle, sync::Kind kind) {
-  return services().handles.get<T>(handle_value(handle), kind);
-}
-
 /// Runs `use` on the object behind a handle; FALSE and last error if there is none of that kind.
 template <class T, class Use>
 BOOL with(HANDLE handle, sync::Kind kind, Use use) {
-  auto object = get<T>(handle, kind);
+  auto object = borrow<T>(handle, kind);
   return object ? use(**object) : failed(object.error());
 }
 
@@ -343,7 +338,7 @@ NTSTATUS NtCreateEvent(HANDLE* handle, DWORD, const OBJECT_ATTRIBUTES* attribute
 /// Runs a change that hands back the state before, for the optional out parameter of ntdll.
 template <class Change>
 NTSTATUS change_event(HANDLE handle, LONG* previous, Change change) {
-  auto event = get<Event>(handle, sync::Kind::event);
+  auto event = borrow<Event>(handle, sync::Kind::event);
   if (!event) return nt(event.error());
   const bool before = change(**event);
   if (previous != nullptr) *previous = before;

@@ -82,7 +82,7 @@ HANDLE CreateToolhelp32Snapshot(DWORD flags, DWORD process) {
 }
 
 BOOL give_module(HANDLE handle, MODULEENTRY32W* entry, bool first) {
-  auto snapshot = services().handles.get<Snapshot>(handle_value(handle), sync::Kind::snapshot);
+  auto snapshot = borrow<Snapshot>(handle, sync::Kind::snapshot);
   if (!snapshot) return failed(snapshot.error());
   if (entry == nullptr || entry->dwSize < sizeof *entry) return failed(ERROR_BAD_LENGTH);
   if (first) (*snapshot)->next = 0;

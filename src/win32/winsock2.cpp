@@ -23,8 +23,8 @@ enum : DWORD {
   WSAVERNOTSUPPORTED = 10092,
 };
 
-Result<sync::Ref<io::File>> socket_of(SOCKET socket) {
-  auto file = file_of(reinterpret_cast<HANDLE>(socket));
+Borrowed<io::File> socket_of(SOCKET socket) {
+  auto file = find_file(reinterpret_cast<HANDLE>(socket));
   if (!file) {
     return fail({.kind = ErrorKind::invalid,
                  .status = io::status_of_win32(WSAENOTSOCK),

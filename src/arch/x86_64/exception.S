@@ -28,7 +28,6 @@
 #define SCOPE_ANSWER 0
 #define SCOPE_CALL 1
 #define PLACE_SIGNAL_STACK 0x10
-#define PLACE_GUEST_RIP 0x18
 #define SIGNAL_STACK_SIZE 0x10000
 #define CONTEXT_ALL_PARTS 0x10000F
 #define CODE_SEGMENT 0x33
@@ -78,20 +77,6 @@ bobbin_dispatch_begin:
     exception_entry bobbin_RtlRestoreContext, 4
     exception_entry bobbin_NtContinue, 5
     exception_entry bobbin_RtlCaptureStackBackTrace, 6
-
-# A native that met a bad pointer returns here. As if its caller had called this: the return address is pushed
-# anew.
-    .globl bobbin_native_faulted
-    .hidden bobbin_native_faulted
-    .type bobbin_native_faulted, @function
-bobbin_native_faulted:
-    movq %gs:TEB_BOBBIN_THREAD, %r11
-    pushq PLACE_GUEST_RIP(%r11)
-    pushfq
-    pushq %rbx
-    pushq %rax
-    movl $8, %eax
-    .size bobbin_native_faulted, . - bobbin_native_faulted
 
 # On the stack: rax, rbx, flags, return address. eax: why. All registers are captured as they are once the call
 # has returned.

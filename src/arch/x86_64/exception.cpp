@@ -15,8 +15,7 @@ static_assert(offsetof(ExceptionCall, function) == 0x00 && offsetof(ExceptionCal
               offsetof(ExceptionCall, target) == 0x38 && offsetof(ExceptionCall, entry) == 0x40);
 static_assert(offsetof(ScopeCall, function) == 0x20 && offsetof(ScopeCall, arguments) == 0x28 &&
               offsetof(ScopeCall, result) == 0x38 && offsetof(ScopeCall, phase) == 0x50);
-static_assert(static_cast<int>(ExceptionEntry::fault) == 7 &&
-              static_cast<int>(ExceptionEntry::native_faulted) == 8);
+static_assert(static_cast<int>(ExceptionEntry::fault) == 7);
 static_assert(kExceptionStateSize == 0x140 && kExceptionWalkSize == 0x590 && kSignalStackSize == 0x10000);
 static_assert(offsetof(ExceptionSteps, scopes) == 8);
 

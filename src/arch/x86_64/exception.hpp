@@ -45,15 +45,14 @@ static_assert(sizeof(ExceptionFrame) == 0x6A0);
 
 /// Why a frame was made: what was called, or that an instruction faulted.
 enum class ExceptionEntry : std::uint32_t {
-  raise,           ///< RaiseException
-  raise_record,    ///< RtlRaiseException
-  raise_context,   ///< NtRaiseException
-  unwind,          ///< RtlUnwind, RtlUnwindEx
-  restore,         ///< RtlRestoreContext
-  go_on,           ///< NtContinue
-  walk,            ///< RtlCaptureStackBackTrace
-  fault,           ///< context and record are there
-  native_faulted,  ///< a native that has returned here met a bad pointer of its caller's
+  raise,          ///< RaiseException
+  raise_record,   ///< RtlRaiseException
+  raise_context,  ///< NtRaiseException
+  unwind,         ///< RtlUnwind, RtlUnwindEx
+  restore,        ///< RtlRestoreContext
+  go_on,          ///< NtContinue
+  walk,           ///< RtlCaptureStackBackTrace
+  fault,          ///< context and record are there
 };
 
 /// What assembly does when a step has returned.
@@ -120,8 +119,6 @@ void bobbin_C_specific_handler();
 
 /// Where a thread goes on after a fault: rbx points to an ExceptionFrame that is filled in.
 void bobbin_exception_entry();
-/// Where a native returns to that met a bad pointer: Rsp is as after the call.
-void bobbin_native_faulted();
 
 /// Copies memory that may not be there. False if a part of it faulted (the handler of faults sees to that).
 bool bobbin_guest_copy(void* to, const void* from, std::size_t size);
