@@ -21,7 +21,7 @@ enum Operation : std::uint8_t {
   kSetFrameRegister = 3,
   kSaveNonvolatile = 4,
   kSaveNonvolatileFar = 5,
-  kEpilogue = 6,  // version 2
+  kEpilogue = 6,  // version 2: where the epilogues are
   kSpare = 7,
   kSaveXmm = 8,
   kSaveXmmFar = 9,
@@ -209,10 +209,26 @@ class Unwinder {
     }
   }
 
-  /// Whether pc_ is in an epilogue: its instructions are read, and end_ is set to where they end. The form
-  /// that compilers keep to: deallocation (add rsp, or lea rsp from the frame register), pops, then a return
-  /// or a jump out of the function.
+  /// Whether pc_ is in an epilogue that version 2 lists; nothing if none is listed.
+  [[nodiscard]] std::optional<bool> in_listed_epilogue(const RUNTIME_FUNCTION& row) const {
+    if (info_.version != 2 || info_.count == 0 || info_.codes[0].operation != kEpilogue) return std::nullopt;
+    const std::uint32_t to_end = row.EndAddress - static_cast<std::uint32_t>(pc_ - base_);
+    const std::uint32_t size = info_.codes[0].offset;
+    const auto within = [&](std::uint32_t begin) { return to_end <= begin && begin - to_end < size; };
+    if ((info_.codes[0].operand & 1) != 0 && within(size)) return true;
+    for (unsigned i = 1; i < info_.count && info_.codes[i].operation == kEpilogue; ++i) {
+      const std::uint32_t begin = info_.codes[i].offset | std::uint32_t{info_.codes[i].operand} << 8;
+      if (begin != 0 && within(begin)) return true;  // 0 fills the list up to an even number
+    }
+    return false;
+  }
+
+  /// Whether pc_ is in an epilogue; its instructions are read then. The form that compilers keep to:
+  /// deallocation (add rsp, or lea rsp from the frame register), pops, then a return or a jump out of the
+  /// function.
   bool in_epilogue(const RUNTIME_FUNCTION& row) {
+    const std::optional<bool> listed = in_listed_epilogue(row);
+    if (listed == false) return false;
     const std::uint64_t end = base_ + row.EndAddress;
     length_ = pc_ < end ? std::min<std::uint64_t>(end - pc_, bytes_.size()) : 0;
     if (length_ == 0 || !memory_.read(pc_, bytes_.data(), length_)) {
@@ -221,7 +237,7 @@ class Unwinder {
     }
     std::size_t at = deallocation(0).bytes;
     for (std::size_t popped = 0; (popped = pop_at(at).bytes) != 0;) at += popped;
-    return returns_at(at, row);
+    return returns_at(at, row, listed.has_value());
   }
 
   struct Step {
@@ -259,7 +275,8 @@ class Unwinder {
     return {};
   }
 
-  [[nodiscard]] bool returns_at(std::size_t at, const RUNTIME_FUNCTION& row) const {
+  /// `any_jump`: it is known that jumps leave the function.
+  [[nodiscard]] bool returns_at(std::size_t at, const RUNTIME_FUNCTION& row, bool any_jump) const {
     if (byte(at) == 0xF2 && at + 1 < length_) ++at;  // bnd
     switch (byte(at)) {
       case 0xC2:
@@ -268,10 +285,11 @@ class Unwinder {
       case 0xF3:
         return byte(at + 1) == 0xC3;
       case 0xEB:
-        return at + 2 <= length_ && leaves(row, pc_ + at + 2 + sign_extended(byte(at + 1)));
+        return any_jump || (at + 2 <= length_ && leaves(row, pc_ + at + 2 + sign_extended(byte(at + 1))));
       case 0xE9:
-        return at + 5 <= length_ &&
-               leaves(row, pc_ + at + 5 + static_cast<std::uint64_t>(std::int64_t{displacement(at + 1)}));
+        return any_jump ||
+               (at + 5 <= length_ &&
+                leaves(row, pc_ + at + 5 + static_cast<std::uint64_t>(std::int64_t{displacement(at + 1)})));
       case 0xFF:
         return byte(at + 1) == 0x25;
       default:

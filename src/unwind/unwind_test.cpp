@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "unwind/image_for_tests.hpp"
 
 namespace bobbin::unwind {
@@ -159,6 +161,55 @@ TEST_F(Unwinding, HandsOutTheHandlerThatIsAskedForOutsideOfThePrologue) {
   EXPECT_EQ(unwind(0x20, abi::UNW_FLAG_UHANDLER)->handler, kBase + 0x1234);
   context = fresh;
   EXPECT_EQ(unwind(2, abi::UNW_FLAG_UHANDLER)->handler, 0u);
+}
+
+// push rbx; sub rsp, 0x20. Epilogues of 6 bytes (add, pop, ret): at the end, and 0x150 bytes before it.
+TEST_F(Unwinding, GoesByTheEpiloguesThatVersion2Lists) {
+  constexpr abi::RUNTIME_FUNCTION kLong{0x1000, 0x1200, 0x2000};
+  const std::vector<std::uint8_t> epilogue = {0x48, 0x83, 0xC4, 0x20, 0x5B, 0xC3};
+  std::vector<std::uint8_t> all(0x200, 0x90);
+  for (const std::size_t at : {0x40, 0xB0, 0x1FA}) std::ranges::copy(epilogue, all.begin() + at);
+  memory.put(kCode, all);
+  info({2 | 1 << 3, 5, 4, 0, 6, op(6, 1), 0x50, op(6, 1), 5, op(2, 3), 1, op(0, rbx), 0x78, 0x56, 0, 0});
+  const auto at = [&](std::uint32_t offset) {
+    context = {};
+    context.Rsp = kStack;
+    return unwind_frame(memory, kBase, kCode + offset, kLong, context, abi::UNW_FLAG_EHANDLER);
+  };
+  for (const std::uint32_t begin : {0xB0u, 0x1FAu}) {
+    const auto first = at(begin);
+    ASSERT_TRUE(first);
+    EXPECT_EQ(first->handler, 0u);  // none in an epilogue
+    EXPECT_EQ(context.Rbx, word(4));
+    EXPECT_EQ(context.Rip, word(5));
+    ASSERT_TRUE(at(begin + 4));  // rsp is added to already
+    EXPECT_EQ(context.Rbx, word(0));
+    EXPECT_EQ(context.Rip, word(1));
+    ASSERT_TRUE(at(begin + 5));  // and rbx popped
+    EXPECT_EQ(context.Rbx, 0u);
+    EXPECT_EQ(context.Rip, word(0));
+  }
+  // What looks like one but is not listed is the body: the stack is as the prologue has left it.
+  const auto body = at(0x45);
+  ASSERT_TRUE(body);
+  EXPECT_EQ(body->handler, kBase + 0x5678);
+  EXPECT_EQ(context.Rip, word(5));
+  // Not at the end, and the list filled up: then the one at the end is none.
+  info({2, 5, 4, 0, 6, op(6, 0), 0, op(6, 0), 5, op(2, 3), 1, op(0, rbx)});
+  ASSERT_TRUE(at(0x1FF));
+  EXPECT_EQ(context.Rip, word(5));
+}
+
+// A listed epilogue may end in a jump that by its target could be one within the function.
+TEST_F(Unwinding, TakesAnyJumpAtTheEndOfAListedEpilogue) {
+  code(0x40, {0x5B, 0xEB, 0x08});
+  info({2, 1, 3, 0, 3, op(6, 0), 0x40, op(6, 0), 1, op(0, rbx), 0, 0});
+  ASSERT_TRUE(unwind(0x41));
+  EXPECT_EQ(context.Rip, word(0));
+  context.Rsp = kStack;
+  info({1, 1, 1, 0, 1, op(0, rbx), 0, 0});
+  ASSERT_TRUE(unwind(0x41));
+  EXPECT_EQ(context.Rip, word(1));
 }
 
 struct Epilogue {
