@@ -134,3 +134,38 @@ EXPORT int call_export(const char* dll, const char* name, int value) {
 }
 EXPORT int module_name(char* buffer, int size) { return (int)GetModuleFileNameA(NULL, buffer, (DWORD)size); }
 EXPORT int variable = 1234;
+
+// ---- faults that the guest mends
+// ---------------------------------------------------------------------------
+
+static int g_mended;
+
+static LONG CALLBACK mend(EXCEPTION_POINTERS* exception) {
+  static int good = 42;
+  if (exception->ExceptionRecord->ExceptionCode != EXCEPTION_ACCESS_VIOLATION)
+    return EXCEPTION_CONTINUE_SEARCH;
+  ++g_mended;
+  exception->ContextRecord->Rax = (ULONG_PTR)&good;
+  return EXCEPTION_CONTINUE_EXECUTION;
+}
+/// 42, by an instruction that faults first.
+EXPORT int mends_a_fault(void) {
+  void* handler = AddVectoredExceptionHandler(1, mend);
+  int value = 0;
+  __asm__ volatile("movl (%%rax), %0" : "=r"(value) : "a"(0x10));
+  RemoveVectoredExceptionHandler(handler);
+  return value;
+}
+/// How often a native has raised to which a bad pointer was given.
+EXPORT int gives_bad_pointers(void) {
+  void* handler = AddVectoredExceptionHandler(1, mend);
+  g_mended = 0;
+  GetSystemTime((SYSTEMTIME*)0x10);
+  FILETIME time;
+  SystemTimeToFileTime((const SYSTEMTIME*)0x10, &time);
+  QueryPerformanceCounter((LARGE_INTEGER*)0x10);
+  RemoveVectoredExceptionHandler(handler);
+  return g_mended;
+}
+/// What `function` answers, a function of the host's.
+EXPORT int calls_back(int (*function)(void)) { return function(); }

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csetjmp>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -155,6 +157,39 @@ TEST_F(Host, ProvidesExportsToGuests) {
   ASSERT_TRUE(imports) << imports.error().message();
   EXPECT_EQ(imports->function<int(int)>("use")->operator()(20).value(), 41);
   EXPECT_EQ(get<int(const char*, const char*, int)>("call_export")("host", "host_double", 4).value(), 8);
+}
+
+sigjmp_buf g_back;
+/// The host's own handler, which was there before the library's.
+void go_back(int) { siglongjmp(g_back, 1); }
+int faults_in_the_host() {
+  if (sigsetjmp(g_back, 1) != 0) return 7;
+  volatile std::uintptr_t nowhere = 0x20;
+  *reinterpret_cast<volatile int*>(nowhere) = 1;
+  return 0;
+}
+[[noreturn]] void fault_everywhere() {
+  std::signal(SIGSEGV, go_back);
+  auto runtime = Runtime::start({.dll_path = {kFolder}});
+  if (!runtime) _exit(1);
+  auto dll = runtime->load("guest.dll");
+  auto callback = runtime->callback<int()>(faults_in_the_host);
+  if (!dll || !callback) _exit(2);
+  auto mends = dll->function<int()>("mends_a_fault");
+  auto gives = dll->function<int()>("gives_bad_pointers");
+  auto calls = dll->function<int(void*)>("calls_back");
+  if (!mends || !gives || !calls) _exit(3);
+  for (int round = 0; round < 2; ++round) {
+    if ((*mends)().value_or(0) != 42) _exit(4);
+    if (faults_in_the_host() != 7) _exit(5);
+    if ((*gives)().value_or(0) != 3) _exit(6);
+    if ((*calls)(callback->address()).value_or(0) != 7) _exit(8);
+  }
+  _exit(0);
+}
+TEST(Faults, AreTheGuestsOrTheHostsByWhoseCodeItIs) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");  // where no library has been before
+  EXPECT_EXIT(fault_everywhere(), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(Host, AttachesHostThreadsOnFirstUseAndRunsThemDown) {

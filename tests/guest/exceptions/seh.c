@@ -231,6 +231,9 @@ static void check_faults(void) {
         g_at < (ULONG_PTR)write_to + 32);
   FAULT(read_from((int*)0x20));
   CHECK(g_seen.ExceptionInformation[0] == 0 && g_seen.ExceptionInformation[1] == 0x20);
+  void (*volatile nowhere)(void) = NULL;
+  FAULT(nowhere());
+  CHECK(g_seen.ExceptionInformation[0] == 8 && g_seen.ExceptionInformation[1] == 0 && g_at == 0);
   char* data = VirtualAlloc(NULL, 4096, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
   data[0] = (char)0xC3;
   FAULT(((void (*)(void))data)());
@@ -260,6 +263,65 @@ static void check_faults(void) {
   CHECK(g_seen.ExceptionCode == EXCEPTION_BREAKPOINT);
   FAULT(single_step());
   CHECK(g_seen.ExceptionCode == EXCEPTION_SINGLE_STEP);
+}
+
+// Floating-point exceptions, which are masked until a program unmasks them. Handlers run with all masked.
+static NOINLINE void sse_divide(volatile double* by) {
+  __asm__ volatile("movsd %0, %%xmm0; divsd %1, %%xmm0" : : "m"(by[0]), "m"(by[1]) : "xmm0");
+}
+static NOINLINE void sse_operation(volatile double* by, unsigned csr) {
+  unsigned before;
+  __asm__ volatile("stmxcsr %0" : "=m"(before));
+  __asm__ volatile("ldmxcsr %0" : : "m"(csr));
+  sse_divide(by);
+  __asm__ volatile("ldmxcsr %0" : : "m"(before));
+}
+static NOINLINE void x87_divide(volatile double* by, unsigned short control) {
+  __asm__ volatile("fninit; fldcw %0; fldl %1; fdivl %2; fstpl %1; fwait; fninit"
+                   :
+                   : "m"(control), "m"(by[0]), "m"(by[1])
+                   : "memory");
+}
+static unsigned mxcsr(void) {
+  unsigned value;
+  __asm__ volatile("stmxcsr %0" : "=m"(value));
+  return value;
+}
+static unsigned g_handlers_mxcsr;
+static int seen_float(EXCEPTION_POINTERS* exception) {
+  g_handlers_mxcsr = mxcsr();
+  return seen(exception);
+}
+#define FLOAT_FAULT(call)                              \
+  __try {                                              \
+    call;                                              \
+    CHECK(!"no fault: " #call);                        \
+  } __except (seen_float(GetExceptionInformation())) { \
+  }                                                    \
+  __asm__ volatile("fninit; ldmxcsr %0" : : "m"(kMasked))
+
+static void check_floating_point(void) {
+  static const unsigned kMasked = 0x1F80;
+  volatile double by_zero[2] = {1, 0}, invalid[2] = {0, 0}, large[2] = {1e300, 1e-300},
+                  small[2] = {1e-300, 1e300}, third[2] = {1, 3};
+  FLOAT_FAULT(sse_operation(by_zero, 0x1F80 & ~0x200));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_FLT_DIVIDE_BY_ZERO);
+  CHECK((g_handlers_mxcsr & kMasked) == kMasked);
+  CHECK(g_at >= (ULONG_PTR)sse_divide && g_at < (ULONG_PTR)sse_divide + 64);
+  FLOAT_FAULT(sse_operation(invalid, 0x1F80 & ~0x80));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_FLT_INVALID_OPERATION);
+  FLOAT_FAULT(sse_operation(large, 0x1F80 & ~0x400));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_FLT_OVERFLOW);
+  FLOAT_FAULT(sse_operation(small, 0x1F80 & ~0x800));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_FLT_UNDERFLOW);
+  FLOAT_FAULT(sse_operation(third, 0x1F80 & ~0x1000));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_FLT_INEXACT_RESULT);
+  FLOAT_FAULT(x87_divide(by_zero, 0x37F & ~4));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_FLT_DIVIDE_BY_ZERO);
+  FLOAT_FAULT(x87_divide(invalid, 0x37F & ~1));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_FLT_INVALID_OPERATION);
+  FLOAT_FAULT(x87_divide(third, 0x37F & ~0x20));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_FLT_INEXACT_RESULT);
 }
 
 static LONG CALLBACK mending_handler(EXCEPTION_POINTERS* exception) {
@@ -428,6 +490,7 @@ static DWORD WINAPI everything(void* argument) {
   check_noncontinuable();
   check_longjmp();
   check_faults();
+  check_floating_point();
   check_contexts();
   check_backtrace();
   check_natives();
