@@ -217,9 +217,9 @@ DWORD QueryDosDeviceW(LPCWSTR name, LPWSTR buffer, DWORD size) {
       list = u"\\Device\\HarddiskVolume" + wide(std::to_string(i + 1).c_str()) + u'\0';
     }
   }
-  if (list.empty()) return failed(ERROR_FILE_NOT_FOUND);
+  if (list.empty()) return failed<DWORD>(ERROR_FILE_NOT_FOUND);
   const DWORD room = deliver_terminated(list, buffer, size);  // which ends it with a second zero
-  return room == list.size() ? room + 1 : failed(ERROR_INSUFFICIENT_BUFFER);
+  return room == list.size() ? room + 1 : failed<DWORD>(ERROR_INSUFFICIENT_BUFFER);
 }
 
 const Export kExports[] = {

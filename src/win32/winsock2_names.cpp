@@ -24,7 +24,7 @@ enum : DWORD {
   WSAHOST_NOT_FOUND = 11001,
   WSANO_DATA = 11004,
 };
-constexpr int kInet = 2, kInet6 = 23;
+constexpr int kInet = 2;
 
 // ---- the order of bytes on a network, the most significant first ------------------------------------------
 
