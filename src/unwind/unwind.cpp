@@ -108,7 +108,9 @@ class Unwinder {
       return std::nullopt;
     const auto offset = static_cast<std::uint32_t>(pc_ - base_ - row.BeginAddress);
     Frame frame{.establisher = establisher(offset)};
-    if (offset >= info_.prologue && in_epilogue(row))
+    // Since Windows 10 1809, where a prologue does nothing there is no epilogue, so a handler is told.
+    const bool undoes = info_.count != 0 || info_.chained();
+    if (undoes && offset >= info_.prologue && in_epilogue(row))
       return finish_epilogue() ? std::optional(frame) : std::nullopt;
     if (!undo_prologue(frame, offset)) return std::nullopt;
     for (int chain = 0; info_.chained(); ++chain) {

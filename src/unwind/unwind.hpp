@@ -13,7 +13,8 @@
 // Undoing a frame is doing the steps backwards, from the first that has been done: all of them in the body.
 // An epilogue has a fixed form, so it is recognised by its instructions, and what is left of it is executed.
 // Version 2 lists a function's epilogues, before the prologue's steps: their size and whether one stands at
-// the end, then for each other one how far before the end it begins. Then what is not listed is none.
+// the end, then for each other one how far before the end it begins. Then what is not listed is none. Where
+// the prologue does nothing there is no epilogue either.
 // A function without a row is a leaf: its return address is on top of the stack.
 //
 // Everything read is the guest's, and can be anything: each read is checked, and the work is bounded (a row

@@ -212,6 +212,16 @@ TEST_F(Unwinding, TakesAnyJumpAtTheEndOfAListedEpilogue) {
   EXPECT_EQ(context.Rip, word(1));
 }
 
+// Its return is a place like any other, where its handler is told.
+TEST_F(Unwinding, AFunctionThatSavesNothingHasNoEpilogue) {
+  code(0x40, {0xC3});
+  info({1 | 1 << 3, 0, 0, 0, 0x78, 0x56, 0, 0});
+  const auto frame = unwind(0x40, abi::UNW_FLAG_EHANDLER);
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(frame->handler, kBase + 0x5678);
+  EXPECT_EQ(context.Rip, word(0));
+}
+
 struct Epilogue {
   const char* what;
   std::vector<std::uint8_t> code;

@@ -238,6 +238,10 @@ def run(options):
 
 def compare(options):
     """Runs a program under bobbin and under Wine: it must print the same."""
+    missing = [path for path in options.needs if not path.exists()]
+    if missing:
+        print(f"not run: {missing[0]} is not there (tests/real/fetch.py brings it)")
+        return SKIPPED
     wine = find_tool("wine64", "wine")
     if not wine:
         print("not run: Wine is not installed")
@@ -325,6 +329,8 @@ def main():
     both.add_argument("--bobbin", required=True)
     both.add_argument("--prefix", type=pathlib.Path, help="Wine's prefix")
     both.add_argument("--timeout", type=float, default=60)
+    both.add_argument("--needs", type=pathlib.Path, action="append", default=[],
+                      help="a file without which it is not run (repeatable)")
     both.add_argument("program", type=pathlib.Path)
     both.add_argument("arguments", nargs="*")
     failing = commands.add_parser("exhaust")

@@ -76,9 +76,10 @@ static void unwind_function(ULONG64 base, RUNTIME_FUNCTION* row) {
   UNWIND* info = (UNWIND*)(base + row->UnwindData);
   if (row->UnwindData & 1) return;
   unwind_at(base, row, 0);
-  for (int i = 0; i < info->count; ++i) {  // operands are read as codes too: places like any other
+  for (int i = 0; i < info->count; ++i) {
     int operation = info->codes[i].operation & 15, operand = info->codes[i].operation >> 4;
-    if (info->codes[i].offset < size) unwind_at(base, row, info->codes[i].offset);
+    int of_epilogue = operation == 6;
+    if (!of_epilogue && info->codes[i].offset < size) unwind_at(base, row, info->codes[i].offset);
     i += operation == 1                     ? 1 + (operand != 0)
          : operation == 4 || operation == 8 ? 1
          : operation == 5 || operation == 9 ? 2
