@@ -122,7 +122,8 @@ Result<void> Loader::bind_imports(Transaction& load, Module& module) {
         error.what += fmt::format("; {} imports it", module.name);
         return fail(std::move(error));
       }
-      *reinterpret_cast<void**>(image.mapped.at(symbol.slot)) = *address;
+      void* const found = *address;
+      std::memcpy(image.mapped.at(symbol.slot), &found, sizeof found);  // wherever the image has the slot
     }
   }
   return {};

@@ -397,10 +397,9 @@ class Dispatch {
     context.Rip = interrupted.dispatcher.ControlPc;
     if (interrupted.asked == Asked::unwind_list) {
       s_.list = next_of_list(interrupted.dispatcher.EstablisherFrame);
-    } else if (&context == &walk().context) {
+    } else if (&context != &frame_.context) {
       const Located at = {Located::function, s_.dispatcher.FunctionEntry, s_.dispatcher.ImageBase};
-      (void)undo_frame(at, context,
-                       0);  // while an exception is searched a handler for, it is one frame ahead
+      (void)undo_frame(at, context, 0);  // a search for a handler is one frame ahead
     }
     s_.dispatcher.ContextRecord = &context;
   }

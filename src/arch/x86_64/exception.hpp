@@ -134,7 +134,7 @@ struct OwnFrame {
 };
 
 /// The row of an address in such code; nullptr if it is in none.
-[[nodiscard]] const OwnFrame* own_frame(std::uint64_t address) noexcept;
+[[nodiscard]] const OwnFrame* own_frame(std::uint64_t at) noexcept;
 /// Whether the row is that of an ExceptionFrame, which is its establisher.
 [[nodiscard]] bool is_exception_row(const abi::RUNTIME_FUNCTION* row) noexcept;
 /// What stands for the frames of the host below a gate: nothing is known of them.
