@@ -313,10 +313,20 @@ class Dispatch {
   // ---- exceptions: the search for a frame ---------------------------------------------------------------
 
   ExceptionAction begin_search() {
-    copy_registers(walk().context, frame_.context);
-    if (locate(frame_.context.Rip).kind == Located::outermost) {  // a leaf of ours faulted, or the Rip is 0
-      walk().context.Rip = frame_.machine.rip;
-      walk().context.Rsp = frame_.machine.rsp;
+    CONTEXT& context = walk().context;
+    copy_registers(context, frame_.context);
+    if (locate(context.Rip).kind == Located::outermost) {  // a native has trapped, or the Rip is 0
+      context.Rip = frame_.machine.rip;
+      context.Rsp = frame_.machine.rsp;
+      context.Rbx = frame_.rbx;
+      context.Rbp = frame_.rbp;
+      context.Rsi = frame_.rsi;
+      context.Rdi = frame_.rdi;
+      context.R12 = frame_.r12;
+      context.R13 = frame_.r13;
+      context.R14 = frame_.r14;
+      context.R15 = frame_.r15;
+      std::memcpy(context.FltSave + kXmm6, frame_.xmm6_to_15, sizeof frame_.xmm6_to_15);
     }
     s_.frames = 0;
     s_.nested = 0;
