@@ -459,8 +459,10 @@ Stack Threads::take_last_stack(Thread& thread) noexcept {
 }
 
 void Threads::retire(Thread& thread, std::uint32_t code, Carrier* carrier) noexcept {
-  // What a thread leaves that was terminated is for FlsFree to find.
-  if (thread.run_down_ == Thread::RunDown::not_begun) thread.teb().FlsData = nullptr;
+  // What a thread leaves that was terminated is for FlsFree to find, unless the process's end has been there.
+  void*& block = thread.teb().FlsData;
+  if (thread.run_down_ == Thread::RunDown::not_begun && block != nullptr && !engine_.fls().is_over(block))
+    block = nullptr;
   const Stack stack = take_last_stack(thread);
   engine_.detach_thread(*thread.record_);
   sync::Mutex::abandon_all(thread.waiter_);

@@ -410,13 +410,14 @@ void Fls::walk(void* raw) noexcept {
   pass.next = fls.limit_;
 }
 
+bool Fls::is_over(void* block) const noexcept {
+  const std::shared_lock guard(lock_);
+  return head_of(block).position == kUnlinked;
+}
+
 bool Fls::run(void* block, FlsHost& host) noexcept {
-  if (block == nullptr) return true;
+  if (block == nullptr || is_over(block)) return true;
   Head& head = head_of(block);
-  {
-    const std::shared_lock guard(lock_);
-    if (head.position == kUnlinked) return true;
-  }
   const std::uint32_t outer = head.running.load(std::memory_order_relaxed);
   head.holder.set(host.teb());
   Pass pass{*this, block, allocations_.load(std::memory_order_acquire)};

@@ -140,6 +140,8 @@ class Fls {
   /// The fiber whose block this is ends: calls back for its values, and takes the block out of those that
   /// free() walks. Null is allowed. False if it was left before the end.
   bool run(void* block, FlsHost& host) noexcept;
+  /// Whether that has been done: free() does not know the block any more.
+  [[nodiscard]] bool is_over(void* block) const noexcept;
   /// Gives back what no fiber uses any more. Null is allowed.
   void release(void* block) noexcept;
 
