@@ -165,8 +165,8 @@ void close_shared_data() noexcept {
   if (g_page == nullptr) return;
   g_stop = 1;
   pthread_join(g_ticker, nullptr);
-  mmap(reinterpret_cast<void*>(kAddress), kSize, PROT_NONE,
-       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+  (void)mmap(reinterpret_cast<void*>(kAddress), kSize, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
   munmap(g_page, kSize);
   g_page = nullptr;
 }
