@@ -67,7 +67,7 @@ std::atomic<std::uint32_t> g_stop{0};
 
 /// Windows' clock ticks 64 times a second.
 constexpr std::uint64_t kTick = 156'250;  // in units of 100 ns
-constexpr long kStep = 500'000;           // ns between two looks at the host's clock
+constexpr long kStep = 1'000'000;         // ns between two looks at the host's clock
 
 void update(SharedData& page) noexcept {
   const std::uint64_t up = os::monotonic_now() / 100;
