@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "abi/io.hpp"
 #include "abi/status.hpp"
 #include "io/console.hpp"
+#include "io/named_pipe.hpp"
 
 namespace bobbin::io {
 namespace {
@@ -181,9 +183,11 @@ Result<void> wait_ready(int fd, bool for_write, sync::Waiter& self) {
 }
 
 File::File(os::Descriptor descriptor, Options options)
-    : Waitable(sync::Kind::file), descriptor_(std::move(descriptor)), options_(options) {}
+    : Waitable(sync::Kind::file), descriptor_(std::move(descriptor)), options_(std::move(options)) {}
 
 File::~File() {
+  if (Operations* operations = operations_) operations->forget(*this);
+  if (options_.pipe) options_.pipe->all.remove(*options_.pipe);
   if (options_.shares == nullptr) return;
   if (!options_.shares->close(options_.id, this)) return;
   // The last open of a condemned file. Delete the name only if it still names this file.
@@ -212,6 +216,19 @@ Result<void> File::need(std::uint32_t right) const {
   return refused(abi::STATUS_ACCESS_DENIED, "the handle was opened without the right to do this");
 }
 
+Result<void> File::check_pipe() const {
+  if (!options_.pipe) return {};
+  switch (options_.pipe->state.load()) {
+    case PipeInstance::State::listening:
+      return refused(abi::STATUS_PIPE_LISTENING, "no client has opened the pipe");
+    case PipeInstance::State::disconnected:
+      return refused(abi::STATUS_PIPE_DISCONNECTED, "the pipe has been disconnected");
+    case PipeInstance::State::connected:
+      break;
+  }
+  return {};
+}
+
 bool File::may_block() const { return options_.kind == FileKind::pipe || options_.kind == FileKind::device; }
 
 Result<void> File::check_locks(std::optional<std::uint64_t> offset, std::size_t size, bool write) const {
@@ -235,6 +252,7 @@ Result<std::size_t> File::read(std::span<std::byte> into, std::optional<std::uin
   if (options_.kind == FileKind::console_output)
     return refused(abi::STATUS_INVALID_HANDLE, "this is for output");
   if (options_.console != nullptr) return options_.console->read(fd(), into, self);
+  if (auto usable = check_pipe(); !usable) return propagate(usable);
   for (;;) {
     if (may_block()) {
       auto ready = wait_ready(fd(), false, self);
@@ -244,9 +262,10 @@ Result<std::size_t> File::read(std::span<std::byte> into, std::optional<std::uin
     const ssize_t count = positioned ? pread(fd(), into.data(), into.size(), static_cast<off_t>(*offset))
                                      : ::read(fd(), into.data(), into.size());
     if (count < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (count < 0) return host_failure("read", errno);
+    if (count < 0 && !(errno == ECONNRESET && options_.kind == FileKind::pipe))
+      return host_failure("read", errno);
     if (positioned) lseek(fd(), static_cast<off_t>(*offset) + count, SEEK_SET);
-    if (count == 0 && options_.kind == FileKind::pipe)
+    if (count <= 0 && options_.kind == FileKind::pipe)
       return refused(abi::STATUS_PIPE_BROKEN, "all writers have left");
     return static_cast<std::size_t>(count);
   }
@@ -260,6 +279,7 @@ Result<std::size_t> File::write(std::span<const std::byte> from, std::optional<s
       (options_.access & (abi::FILE_WRITE_DATA | abi::FILE_APPEND_DATA)) == abi::FILE_APPEND_DATA;
   auto allowed = need(abi::FILE_WRITE_DATA | abi::FILE_APPEND_DATA);
   if (allowed && !append) allowed = check_locks(offset, from.size(), true);
+  if (allowed) allowed = check_pipe();
   if (!allowed) return propagate(allowed);
   bool positioned = offset && options_.kind == FileKind::disk && !append;
   if (positioned && *offset == ULLONG_MAX) {
@@ -293,6 +313,51 @@ Result<std::size_t> File::write(std::span<const std::byte> from, std::optional<s
   if ((options_.flags & abi::FILE_FLAG_WRITE_THROUGH) != 0 && options_.kind == FileKind::disk)
     fdatasync(fd());
   return done;
+}
+
+std::optional<Outcome> File::try_read(std::span<std::byte> into) {
+  auto allowed = need(abi::FILE_READ_DATA);
+  if (allowed) allowed = check_pipe();
+  if (!allowed) return Outcome{allowed.error().status};
+  if (!readable_now(fd())) return std::nullopt;
+  if (into.empty()) {
+    const auto waiting = available();
+    return waiting ? Outcome{} : Outcome{waiting.error().status};
+  }
+  ssize_t count = recv(fd(), into.data(), into.size(), MSG_DONTWAIT);
+  if (count < 0 && errno == ENOTSOCK) count = ::read(fd(), into.data(), into.size());
+  if (count > 0) return Outcome{abi::STATUS_SUCCESS, static_cast<std::size_t>(count)};
+  if (count == 0 || errno == ECONNRESET) return Outcome{abi::STATUS_PIPE_BROKEN};
+  if (errno == EAGAIN || errno == EINTR) return std::nullopt;
+  return Outcome{abi::status_from_errno(errno)};
+}
+
+std::optional<Outcome> File::try_write(std::span<const std::byte> from, std::size_t& done) {
+  auto allowed = need(abi::FILE_WRITE_DATA | abi::FILE_APPEND_DATA);
+  if (allowed) allowed = check_pipe();
+  if (!allowed) return Outcome{allowed.error().status};
+  SigpipeGuard guard;
+  // A pipe that another process shares may be blocking; it takes this much when it says that it takes some.
+  const std::size_t most = (fcntl(fd(), F_GETFL) & O_NONBLOCK) != 0 ? from.size() : PIPE_BUF;
+  while (done < from.size()) {
+    const auto rest = from.subspan(done, std::min(most, from.size() - done));
+    pollfd item{.fd = fd(), .events = POLLOUT, .revents = 0};
+    if (poll(&item, 1, 0) <= 0) return std::nullopt;
+    ssize_t count = send(fd(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const bool is_socket = count >= 0 || errno != ENOTSOCK;
+    if (!is_socket) count = ::write(fd(), rest.data(), rest.size());
+    if (count >= 0) {
+      done += static_cast<std::size_t>(count);
+    } else if (errno == EAGAIN || errno == EINTR) {
+      return std::nullopt;
+    } else if (errno == EPIPE) {
+      if (!is_socket) guard.note_broken();
+      return Outcome{status_of_win32(abi::ERROR_NO_DATA), done};
+    } else {
+      return Outcome{abi::status_from_errno(errno), done};
+    }
+  }
+  return Outcome{abi::STATUS_SUCCESS, done};
 }
 
 Result<std::uint64_t> File::seek(std::int64_t distance, std::uint32_t origin) {
@@ -430,10 +495,25 @@ Result<void> File::associate(sync::Ref<sync::CompletionPort> port, std::uint64_t
   return {};
 }
 
-void File::completed(void* overlapped, std::size_t transferred) {
-  if (skips_port_) return;
+void File::completed(void* overlapped, Outcome outcome, bool later) {
+  if (skips_port_ && !later) return;
   const std::scoped_lock lock(mutex_);
-  if (port_) port_->post({.key = port_key_, .overlapped = overlapped, .transferred = transferred});
+  if (!port_) return;
+  port_->post({.key = port_key_,
+               .overlapped = overlapped,
+               .transferred = outcome.transferred,
+               .status = outcome.status});
+}
+
+bool File::has_port() const {
+  const std::scoped_lock lock(mutex_);
+  return static_cast<bool>(port_);
+}
+
+void File::set_signalled(bool signalled) {
+  sync::DispatcherLock lock;
+  signalled_ = signalled;
+  if (signalled) lock.notify(*this);
 }
 
 sync::Ref<sync::Object> File::listing() const {
@@ -456,11 +536,14 @@ Result<std::size_t> File::available() const {
   return 0;
 }
 
-// tee(2) duplicates a pipe's content into another pipe without taking it.
+// A socket can be peeked; tee(2) duplicates a pipe's content into another pipe without taking it.
 Result<std::size_t> File::peek(std::span<std::byte> into) const {
   auto waiting = available();
   if (!waiting) return waiting;
   if (*waiting == 0 || into.empty()) return 0;
+  const ssize_t seen = recv(fd(), into.data(), into.size(), MSG_PEEK | MSG_DONTWAIT);
+  if (seen >= 0) return static_cast<std::size_t>(seen);
+  if (errno != ENOTSOCK) return host_failure("recv", errno);
   int ends[2];
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return host_failure("pipe2", errno);
   const os::Descriptor out(ends[0]);

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "io/operations.hpp"
 #include "os/descriptor.hpp"
 #include "os/os.hpp"
 #include "sync/completion_port.hpp"
@@ -25,6 +27,7 @@ namespace bobbin::io {
 
 class Console;
 class File;
+struct PipeInstance;
 
 /// The failure of a host call, from errno.
 [[nodiscard]] std::unexpected<Error> host_failure(const char* what, int host_errno, std::string file = {});
@@ -125,16 +128,17 @@ enum class FileKind : std::uint8_t { disk, folder, pipe, console_input, console_
   return kind == FileKind::console_input || kind == FileKind::console_output;
 }
 
-/// Always signalled when waited for: all I/O is synchronous.
+/// Signalled, but for operations that have not ended (operations.hpp).
 class File final : public sync::Waitable {
  public:
   struct Options {
     FileKind kind = FileKind::disk;
-    std::uint32_t access = 0;      ///< specific rights (FILE_READ_DATA ...), no generic ones
-    std::uint32_t flags = 0;       ///< FILE_FLAG_*
-    FileId id = {};                ///< of disk files and folders
-    ShareTable* shares = nullptr;  ///< registered there by the maker; File ends the registration
-    Console* console = nullptr;    ///< of console input
+    std::uint32_t access = 0;                 ///< specific rights (FILE_READ_DATA ...), no generic ones
+    std::uint32_t flags = 0;                  ///< FILE_FLAG_*
+    FileId id = {};                           ///< of disk files and folders
+    ShareTable* shares = nullptr;             ///< registered there by the maker; File ends the registration
+    Console* console = nullptr;               ///< of console input
+    std::shared_ptr<PipeInstance> pipe = {};  ///< of the server's end of a named pipe
   };
   File(os::Descriptor descriptor, Options options);
 
@@ -143,6 +147,11 @@ class File final : public sync::Waitable {
   [[nodiscard]] std::uint32_t flags() const { return options_.flags; }
   [[nodiscard]] FileId id() const { return options_.id; }
   [[nodiscard]] int fd() const { return descriptor_.get(); }
+  [[nodiscard]] const std::shared_ptr<PipeInstance>& pipe() const { return options_.pipe; }
+  /// Whether reads and writes that give an OVERLAPPED are for Operations.
+  [[nodiscard]] bool overlaps() const {
+    return options_.kind == FileKind::pipe && (options_.flags & abi::FILE_FLAG_OVERLAPPED) != 0;
+  }
   /// The host path that it has now; it may have been renamed. Fails for what has no name.
   [[nodiscard]] Result<std::string> host_path() const;
 
@@ -154,6 +163,12 @@ class File final : public sync::Waitable {
   /// Writes all of `from`, or says why not. The offset 2^64-1 appends.
   [[nodiscard]] Result<std::size_t> write(std::span<const std::byte> from,
                                           std::optional<std::uint64_t> offset, sync::Waiter& self);
+
+  /// What a pipe or a connection gives or takes without waiting; nothing if that is nothing. A read of no
+  /// bytes ends when there are some.
+  [[nodiscard]] std::optional<Outcome> try_read(std::span<std::byte> into);
+  /// Adds to `done`; ends when that is all.
+  [[nodiscard]] std::optional<Outcome> try_write(std::span<const std::byte> from, std::size_t& done);
 
   /// Moves the position; STATUS_INVALID_PARAMETER-like failures carry ERROR_NEGATIVE_SEEK.
   [[nodiscard]] Result<std::uint64_t> seek(std::int64_t distance, std::uint32_t origin);
@@ -179,8 +194,12 @@ class File final : public sync::Waitable {
   [[nodiscard]] Result<void> associate(sync::Ref<sync::CompletionPort> port, std::uint64_t key);
   /// The port is told only of what is not complete on return (which is nothing) from now on.
   void skip_port_on_success() { skips_port_ = true; }
-  /// Tells the port, if there is one, of an operation that has succeeded.
-  void completed(void* overlapped, std::size_t transferred);
+  /// Tells the port, if there is one, of an operation that has ended, `later` than the call that began it.
+  void completed(void* overlapped, Outcome outcome, bool later);
+  [[nodiscard]] bool has_port() const;
+  /// It has, or has had, operations there.
+  void waits_in(Operations& operations) { operations_ = &operations; }
+  void set_signalled(bool signalled);
 
   /// How far the listing of an open folder has come; its maker's to understand.
   [[nodiscard]] sync::Ref<sync::Object> listing() const;
@@ -193,11 +212,13 @@ class File final : public sync::Waitable {
 
  private:
   ~File() override;
-  bool signalled(const sync::Waiter&) const override { return true; }
+  bool signalled(const sync::Waiter&) const override { return signalled_; }
   [[nodiscard]] Result<void> need(std::uint32_t right) const;
   [[nodiscard]] Result<void> check_locks(std::optional<std::uint64_t> offset, std::size_t size,
                                          bool write) const;
   [[nodiscard]] bool may_block() const;
+  /// Whether somebody is at the other end of a named pipe, or has been.
+  [[nodiscard]] Result<void> check_pipe() const;
 
   os::Descriptor descriptor_;
   const Options options_;
@@ -206,6 +227,8 @@ class File final : public sync::Waitable {
   sync::Ref<sync::CompletionPort> port_;  ///< guarded by mutex_; never changes again
   std::uint64_t port_key_ = 0;            ///< guarded by mutex_, likewise
   std::atomic<bool> skips_port_{false};
+  std::atomic<Operations*> operations_{nullptr};
+  bool signalled_ = true;  ///< guarded by the dispatcher lock
 };
 
 /// Waits until `fd` can be read (or written), however long that takes. STATUS_CANCELLED when `self` is

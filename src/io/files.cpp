@@ -115,6 +115,12 @@ Result<Opened> Files::open(std::u16string_view path, const OpenRequest& request)
   if (request.disposition < abi::CREATE_NEW || request.disposition > abi::TRUNCATE_EXISTING) {
     return refused(abi::STATUS_INVALID_PARAMETER, "there is no such creation disposition");
   }
+  if (const auto pipe = NamedPipes::name_in(path)) {
+    auto client =
+        pipes_.open(*pipe, specific_access(request.access), request.flags_and_attributes & 0xFFFF0000u);
+    if (!client) return propagate(client);
+    return Opened{std::move(*client), true};
+  }
   const Device device = device_of(path);
   if (device != Device::none) return open_device(device, request);
   for (;;) {

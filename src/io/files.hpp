@@ -11,6 +11,8 @@
 #include "base/error.hpp"
 #include "io/console.hpp"
 #include "io/file.hpp"
+#include "io/named_pipe.hpp"
+#include "io/operations.hpp"
 #include "io/paths.hpp"
 #include "sync/object.hpp"
 
@@ -62,6 +64,8 @@ class Files {
 
   [[nodiscard]] const DriveTable& drives() const { return drives_; }
   [[nodiscard]] Console& console() { return console_; }
+  [[nodiscard]] NamedPipes& pipes() { return pipes_; }
+  [[nodiscard]] Operations& operations() { return operations_; }
   [[nodiscard]] CurrentDirectories directories() const;
   /// Also the host's: in a library that is process-wide, and the host program sees it.
   [[nodiscard]] Result<void> set_current_directory(std::u16string_view path);
@@ -112,6 +116,8 @@ class Files {
   DriveTable drives_;
   ShareTable shares_;
   Console console_;
+  Operations operations_;
+  NamedPipes pipes_{operations_};
   mutable os::Mutex mutex_;
   CurrentDirectories directories_;  ///< guarded by mutex_
 };

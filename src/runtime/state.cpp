@@ -299,6 +299,7 @@ void State::shut_down() noexcept {
   if (attached && !ended) loader->unload_all();
   if (threads) threads->stop_all_others(exit_code);
   ended = true;  // from now on nobody attaches
+  if (files) files->operations().stop();
   // All that a thread may be using stays until it has gone.
   if (threads) threads->await_others();
   sync::watch_for_deadlocks(nullptr, nullptr);

@@ -64,8 +64,8 @@ struct State {
   memory::AddressSpace space;
   memory::Heaps heaps;
   ProcessHeap process_heap{heaps};
-  sync::HandleTable handles;
   std::unique_ptr<io::Files> files;
+  sync::HandleTable handles;  ///< after files, which what it names may use to its end
   std::unique_ptr<process::Process> process;
   std::unique_ptr<tls::Engine> engine;
   std::unique_ptr<thread::Threads> threads;

@@ -97,7 +97,7 @@ struct WaitGraph {
       } else {
         need.open = true;
       }
-      if (object->signalled(*nodes[i].who)) need.open = true;
+      if (object->signalled(*nodes[i].who) || object->expected()) need.open = true;
       needs.push_back(std::move(need));
     }
     nodes[i].stuck = true;

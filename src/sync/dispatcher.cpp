@@ -252,6 +252,11 @@ bool Event::reset() noexcept {
   return std::exchange(set_, false);
 }
 
+void Event::expect(int more) noexcept {
+  const DispatcherLock lock;
+  expected_ += more;
+}
+
 void Event::pulse() noexcept {
   DispatcherLock lock;
   set_ = true;

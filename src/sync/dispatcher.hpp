@@ -77,15 +77,19 @@ class Event final : public Waitable {
   bool reset() noexcept;
   /// Satisfies who waits now, then resets.
   void pulse() noexcept;
+  /// So many more (or fewer) operations of the host's will set it.
+  void expect(int more) noexcept;
 
  private:
   bool signalled(const Waiter&) const override { return set_; }
+  bool expected() const override { return expected_ != 0; }
   bool consume(Waiter&) override {
     if (!manual_) set_ = false;
     return false;
   }
   const bool manual_;
-  bool set_;  ///< guarded by the dispatcher lock
+  bool set_;          ///< guarded by the dispatcher lock
+  int expected_ = 0;  ///< guarded by the dispatcher lock
 };
 
 class Semaphore final : public Waitable {

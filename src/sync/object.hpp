@@ -124,6 +124,16 @@ struct Apc {
   std::uint64_t arguments[3] = {};
 };
 
+struct Waiter;
+
+/// Who does something on behalf of threads, and must know when one ends.
+class WaiterUser {
+ public:
+  virtual ~WaiterUser() = default;
+  /// `waiter` is about to go, or has been stopped for good.
+  virtual void waiter_ended(const Waiter& waiter) noexcept = 0;
+};
+
 /// One thread as the wait machinery sees it. Owned by thread::Thread (or a test); lives as long as the
 /// thread.
 struct Waiter {
@@ -151,6 +161,9 @@ struct Waiter {
 
   /// What others (or itself) have asked it to call; guarded by the dispatcher lock.
   std::deque<Apc> apcs;
+
+  /// To be told of the thread's end, or nullptr.
+  std::atomic<WaiterUser*> used_by{nullptr};
 
   // For deadlock.hpp; guarded by the dispatcher lock.
   std::uint32_t reported = 0;  ///< the `waits` of the last wait that was part of a deadlock
@@ -189,6 +202,8 @@ class Waitable : public Object {
   virtual void come_due() {}
   /// The thread that alone can signal the object, if there is one.
   [[nodiscard]] virtual Waiter* owner() const { return nullptr; }
+  /// Whether something that is no thread of the guest's may signal it.
+  [[nodiscard]] virtual bool expected() const { return false; }
 
   ~Waitable() override = default;
 

@@ -459,6 +459,7 @@ Stack Threads::take_last_stack(Thread& thread) noexcept {
 }
 
 void Threads::retire(Thread& thread, std::uint32_t code, Carrier* carrier) noexcept {
+  if (sync::WaiterUser* user = thread.waiter_.used_by) user->waiter_ended(thread.waiter_);
   // What a thread leaves that was terminated is for FlsFree to find, unless the process's end has been there.
   void*& block = thread.teb().FlsData;
   if (thread.run_down_ == Thread::RunDown::not_begun && block != nullptr && !engine_.fls().is_over(block))

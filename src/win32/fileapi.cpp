@@ -44,7 +44,7 @@ std::optional<std::uint64_t> offset_of(const OVERLAPPED* overlapped) {
 }
 
 /// Writes an outcome where an overlapped caller looks for it, signals its event, and if it is a good one
-/// tells the file's completion port: I/O is complete on return.
+/// tells the file's completion port: what a file on disk is asked for is complete on return.
 void complete(io::File& file, OVERLAPPED* overlapped, std::uint32_t status, std::size_t count) {
   if (overlapped == nullptr) return;
   overlapped->Internal = status;
@@ -55,13 +55,26 @@ void complete(io::File& file, OVERLAPPED* overlapped, std::uint32_t status, std:
     auto object = services().handles.get<sync::Event>(event & ~kNoPort, sync::Kind::event);
     if (object) (*object)->set();
   }
-  if (status == STATUS_SUCCESS && (event & kNoPort) == 0) file.completed(overlapped, count);
+  if (status == STATUS_SUCCESS && (event & kNoPort) == 0) file.completed(overlapped, {status, count}, false);
+}
+
+/// Reads or writes what may have to wait.
+template <class Make, class Buffer>
+BOOL transfer(io::File& file, Make make, Buffer buffer, DWORD size, DWORD* count, OVERLAPPED* overlapped,
+              PVOID routine = nullptr) {
+  auto asker = asker_of(*overlapped, routine);
+  if (!asker) return failed(asker.error());
+  const auto outcome = services().files.operations().begin(file, make(file, buffer, size, std::move(*asker)));
+  const BOOL done = begun(outcome, count);
+  return routine != nullptr && !outcome ? TRUE : done;
 }
 
 BOOL ReadFile(HANDLE handle, LPVOID buffer, DWORD size, DWORD* count, OVERLAPPED* overlapped) {
   if (count != nullptr) *count = 0;
   auto file = file_of(handle);
   if (!file) return failed(file.error());
+  if (overlapped != nullptr && (*file)->overlaps())
+    return transfer(**file, reading, buffer, size, count, overlapped);
   const auto got =
       (*file)->read({static_cast<std::byte*>(buffer), size}, offset_of(overlapped), thread::current_waiter());
   if (!got) {
@@ -79,6 +92,8 @@ BOOL WriteFile(HANDLE handle, LPCVOID buffer, DWORD size, DWORD* count, OVERLAPP
   if (count != nullptr) *count = 0;
   auto file = file_of(handle);
   if (!file) return failed(file.error());
+  if (overlapped != nullptr && (*file)->overlaps())
+    return transfer(**file, writing, buffer, size, count, overlapped);
   const auto put = (*file)->write({static_cast<const std::byte*>(buffer), size}, offset_of(overlapped),
                                   thread::current_waiter());
   complete(**file, overlapped, put ? STATUS_SUCCESS : put.error().status, put ? *put : 0);
@@ -117,12 +132,16 @@ BOOL transfer_then_call(OVERLAPPED* overlapped, PVOID routine, Transfer transfer
 }
 
 BOOL ReadFileEx(HANDLE handle, LPVOID buffer, DWORD size, OVERLAPPED* overlapped, PVOID routine) {
+  if (auto file = file_of(handle); file && (*file)->overlaps() && overlapped != nullptr)
+    return transfer(**file, reading, buffer, size, nullptr, overlapped, routine);
   return transfer_then_call(overlapped, routine, [=](DWORD* count, OVERLAPPED* plain) {
     return ReadFile(handle, buffer, size, count, plain);
   });
 }
 
 BOOL WriteFileEx(HANDLE handle, LPCVOID buffer, DWORD size, OVERLAPPED* overlapped, PVOID routine) {
+  if (auto file = file_of(handle); file && (*file)->overlaps() && overlapped != nullptr)
+    return transfer(**file, writing, buffer, size, nullptr, overlapped, routine);
   return transfer_then_call(overlapped, routine, [=](DWORD* count, OVERLAPPED* plain) {
     return WriteFile(handle, buffer, size, count, plain);
   });

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,6 +23,48 @@ namespace bobbin::win32 {
   return services().handles.get<io::File>(handle_value(handle), sync::Kind::file);
 }
 [[nodiscard]] inline Borrowed<io::File> file_of(abi::HANDLE handle) { return find_file(handle); }
+
+/// Who is told of an operation by an OVERLAPPED: its event, if it has one, and the file's port. With a
+/// `routine`, the calling thread is, and hEvent is its own affair.
+[[nodiscard]] inline Result<io::Asker> asker_of(abi::OVERLAPPED& overlapped, void* routine = nullptr) {
+  io::Asker asker{.block = reinterpret_cast<abi::IO_STATUS_BLOCK*>(&overlapped),
+                  .context = &overlapped,
+                  .routine = routine,
+                  .thread = &thread::current_waiter()};
+  constexpr sync::Handle kNoPort = 1;
+  const sync::Handle handle = handle_value(overlapped.hEvent);
+  if (routine != nullptr) return asker;
+  if ((handle & kNoPort) != 0) asker.context = nullptr;
+  if ((handle & ~kNoPort) == 0) return asker;
+  auto event = services().handles.get<sync::Event>(handle & ~kNoPort, sync::Kind::event);
+  if (!event) return propagate(event);
+  asker.event = std::move(*event);
+  return asker;
+}
+
+/// What the thread that asked answers to its caller: TRUE, or FALSE and last error.
+[[nodiscard]] inline abi::BOOL begun(const std::optional<io::Outcome>& outcome, abi::DWORD* count = nullptr) {
+  if (!outcome) return failed(abi::ERROR_IO_PENDING);
+  if (!outcome->good()) return failed(abi::win32_error(outcome->status));
+  if (count != nullptr) *count = static_cast<abi::DWORD>(outcome->transferred);
+  return abi::TRUE;
+}
+
+[[nodiscard]] inline io::Operation reading(io::File& file, void* buffer, std::size_t size, io::Asker asker) {
+  const std::span into(static_cast<std::byte*>(buffer), size);
+  return {.kind = io::Operation::Kind::read,
+          .fd = file.fd(),
+          .attempt = [&file, into] { return file.try_read(into); },
+          .asker = std::move(asker)};
+}
+[[nodiscard]] inline io::Operation writing(io::File& file, const void* buffer, std::size_t size,
+                                           io::Asker asker) {
+  const std::span from(static_cast<const std::byte*>(buffer), size);
+  return {.kind = io::Operation::Kind::write,
+          .fd = file.fd(),
+          .attempt = [&file, from, done = std::size_t{0}]() mutable { return file.try_write(from, done); },
+          .asker = std::move(asker)};
+}
 
 [[nodiscard]] inline std::u16string_view view(abi::LPCWSTR text) {
   return text == nullptr ? std::u16string_view() : std::u16string_view(text);

@@ -1,8 +1,8 @@
-// ioapiset.h: completion ports, the outcome of overlapped operations, and device control; of winbase.h what
-// belongs to completion ports. Overlapped operations are complete when the call that began them returns, so
-// none is ever there to be cancelled.
+// ioapiset.h: completion ports, the outcome and the end of overlapped operations, and device control; of
+// winbase.h what belongs to completion ports.
 #include <algorithm>
 #include <array>
+#include <atomic>
 
 #include "sync/completion_port.hpp"
 #include "win32/io_support.hpp"
@@ -18,6 +18,8 @@ using sync::Packet;
 Borrowed<CompletionPort> port_of(HANDLE handle) {
   return borrow<CompletionPort>(handle, sync::Kind::completion_port);
 }
+
+bool succeeded(std::uint32_t status) { return static_cast<NTSTATUS>(status) >= 0; }
 
 /// Without a port it makes one; with a file it lets the port be told of the file's operations.
 HANDLE CreateIoCompletionPort(HANDLE handle, HANDLE port, ULONG_PTR key, DWORD) {
@@ -61,7 +63,7 @@ BOOL GetQueuedCompletionStatus(HANDLE handle, DWORD* transferred, ULONG_PTR* key
   *transferred = static_cast<DWORD>(packet.transferred);
   *key = packet.key;
   *overlapped = static_cast<OVERLAPPED*>(packet.overlapped);
-  return packet.status == STATUS_SUCCESS ? TRUE : failed(win32_error(packet.status));
+  return succeeded(packet.status) ? TRUE : failed(win32_error(packet.status));
 }
 
 struct OVERLAPPED_ENTRY {
@@ -98,33 +100,50 @@ BOOL SetFileCompletionNotificationModes(HANDLE handle, UCHAR modes) {
 
 // ---- overlapped operations -------------------------------------------------------------------------------
 
-BOOL GetOverlappedResultEx(HANDLE handle, OVERLAPPED* overlapped, DWORD* transferred, DWORD, BOOL) {
-  auto file = file_of(handle);
-  if (!file) return failed(file.error());
-  const auto status = static_cast<std::uint32_t>(overlapped->Internal);
-  if (status == STATUS_PENDING)
-    return failed(ERROR_IO_INCOMPLETE);  // none of ours: nothing would complete it
+/// The status of an operation, which the host may be about to end.
+std::uint32_t status_of(const OVERLAPPED& overlapped) {
+  return static_cast<std::uint32_t>(
+      std::atomic_ref(const_cast<ULONG_PTR&>(overlapped.Internal)).load(std::memory_order_acquire));
+}
+
+/// Waits for its event if it has one, else for the file.
+BOOL GetOverlappedResultEx(HANDLE handle, OVERLAPPED* overlapped, DWORD* transferred, DWORD milliseconds,
+                           BOOL alertable) {
+  if (status_of(*overlapped) == STATUS_PENDING) {
+    if (milliseconds == 0) return failed(ERROR_IO_INCOMPLETE);
+    const sync::Handle event = handle_value(overlapped->hEvent) & ~sync::Handle{1};
+    auto object = waitable_of(event != 0 ? guest_handle(event) : handle);
+    if (!object) return failed(object.error());
+    const DWORD outcome = wait_for(**object, deadline_of(milliseconds), alertable != FALSE);
+    if (outcome != STATUS_WAIT_0) return failed(outcome);  // WAIT_TIMEOUT or WAIT_IO_COMPLETION
+    if (status_of(*overlapped) == STATUS_PENDING) return failed(ERROR_IO_INCOMPLETE);  // it was for another
+  }
+  const std::uint32_t status = status_of(*overlapped);
   *transferred = static_cast<DWORD>(overlapped->InternalHigh);
-  return status == STATUS_SUCCESS ? TRUE : failed(win32_error(status));
+  return succeeded(status) ? TRUE : failed(win32_error(status));
 }
 
 BOOL GetOverlappedResult(HANDLE handle, OVERLAPPED* overlapped, DWORD* transferred, BOOL wait) {
   return GetOverlappedResultEx(handle, overlapped, transferred, wait ? INFINITE : 0, FALSE);
 }
 
-BOOL CancelIoEx(HANDLE handle, OVERLAPPED*) {
+Result<void> cancel(HANDLE handle, const void* block, const sync::Waiter* thread) {
   auto file = file_of(handle);
-  return failed(file ? ERROR_NOT_FOUND : win32_error(file.error().status));
+  if (!file) return propagate(file);
+  if (services().files.operations().cancel(**file, block, thread)) return {};
+  return fail({.kind = ErrorKind::invalid, .status = STATUS_NOT_FOUND, .what = "there is nothing to cancel"});
 }
 
+BOOL CancelIoEx(HANDLE handle, OVERLAPPED* overlapped) { return done(cancel(handle, overlapped, nullptr)); }
+
+/// What the calling thread has begun; nothing is as good.
 BOOL CancelIo(HANDLE handle) {
-  auto file = file_of(handle);
-  return file ? TRUE : failed(file.error());
+  const auto cancelled = cancel(handle, nullptr, &thread::current_waiter());
+  return cancelled || cancelled.error().status == STATUS_NOT_FOUND ? TRUE : failed(cancelled.error());
 }
 
-NTSTATUS NtCancelIoFileEx(HANDLE handle, IO_STATUS_BLOCK*, IO_STATUS_BLOCK* result) {
-  auto file = file_of(handle);
-  const NTSTATUS status = file ? nt(STATUS_NOT_FOUND) : nt(file.error());
+NTSTATUS NtCancelIoFileEx(HANDLE handle, IO_STATUS_BLOCK* block, IO_STATUS_BLOCK* result) {
+  const NTSTATUS status = nt(cancel(handle, block, nullptr));
   if (result != nullptr) *result = {{.Status = status}, 0};
   return status;
 }

@@ -1,4 +1,4 @@
-// namedpipeapi.h: anonymous pipes. Named ones are not there: making one fails, and there is none to wait for.
+// namedpipeapi.h: anonymous and named pipes, of bytes: messages are refused, and so is what does not wait.
 #include "win32/io_support.hpp"
 #include "win32/natives.hpp"
 
@@ -54,25 +54,104 @@ BOOL SetNamedPipeHandleState(HANDLE handle, DWORD* mode, DWORD* maximum_count, D
   return maximum_count == nullptr && timeout == nullptr ? TRUE : failed(ERROR_INVALID_PARAMETER);
 }
 
-HANDLE CreateNamedPipeW(LPCWSTR, DWORD, DWORD, DWORD, DWORD, DWORD, DWORD, SECURITY_ATTRIBUTES*) {
-  return failed(ERROR_NOT_SUPPORTED, INVALID_HANDLE_VALUE);
+enum : DWORD { PIPE_ACCESS_INBOUND = 1, PIPE_ACCESS_OUTBOUND = 2, PIPE_ACCESS_DUPLEX = 3 };
+enum : DWORD {
+  PIPE_NOWAIT = 1,
+  PIPE_READMODE_MESSAGE = 2,
+  PIPE_TYPE_MESSAGE = 4,
+  PIPE_REJECT_REMOTE_CLIENTS = 8
+};
+constexpr DWORD FILE_FLAG_FIRST_PIPE_INSTANCE = 0x00080000;
+constexpr DWORD PIPE_UNLIMITED_INSTANCES = 255;
+
+HANDLE create_named_pipe(std::u16string_view path, DWORD open_mode, DWORD pipe_mode, DWORD most,
+                         DWORD out_size, DWORD in_size, DWORD default_wait,
+                         const SECURITY_ATTRIBUTES* security) {
+  const auto name = io::NamedPipes::name_in(path);
+  const DWORD direction = open_mode & PIPE_ACCESS_DUPLEX;
+  if (!name) return failed(ERROR_INVALID_NAME, INVALID_HANDLE_VALUE);
+  if (direction == 0 || most == 0 || most > PIPE_UNLIMITED_INSTANCES)
+    return failed(ERROR_INVALID_PARAMETER, INVALID_HANDLE_VALUE);
+  if ((pipe_mode & (PIPE_NOWAIT | PIPE_READMODE_MESSAGE | PIPE_TYPE_MESSAGE)) != 0)
+    return failed(ERROR_NOT_SUPPORTED, INVALID_HANDLE_VALUE);
+  io::PipeTerms terms{.to_server = (direction & PIPE_ACCESS_INBOUND) != 0,
+                      .to_client = (direction & PIPE_ACCESS_OUTBOUND) != 0,
+                      .most = most == PIPE_UNLIMITED_INSTANCES ? INFINITE : most};
+  if (default_wait != 0) terms.default_wait = default_wait;
+  auto pipe = services().files.pipes().create(
+      *name, terms, open_mode & (FILE_FLAG_OVERLAPPED | FILE_FLAG_WRITE_THROUGH), std::max(out_size, in_size),
+      (open_mode & FILE_FLAG_FIRST_PIPE_INSTANCE) != 0);
+  if (!pipe) return failed(pipe.error(), INVALID_HANDLE_VALUE);
+  const HANDLE handle = new_handle(std::move(*pipe), security);
+  return handle == nullptr ? INVALID_HANDLE_VALUE : handle;
 }
 
-/// For the server's end of a named pipe, which no handle names.
-BOOL ConnectNamedPipe(HANDLE handle, OVERLAPPED*) {
-  auto pipe = pipe_of(handle);
-  return failed(pipe ? ERROR_INVALID_FUNCTION : win32_error(pipe.error().status));
+HANDLE CreateNamedPipeW(LPCWSTR path, DWORD open_mode, DWORD pipe_mode, DWORD most, DWORD out_size,
+                        DWORD in_size, DWORD default_wait, SECURITY_ATTRIBUTES* security) {
+  return create_named_pipe(view(path), open_mode, pipe_mode, most, out_size, in_size, default_wait, security);
 }
 
-BOOL WaitNamedPipeA(LPCSTR, DWORD) { return failed(ERROR_FILE_NOT_FOUND); }
+HANDLE CreateNamedPipeA(LPCSTR path, DWORD open_mode, DWORD pipe_mode, DWORD most, DWORD out_size,
+                        DWORD in_size, DWORD default_wait, SECURITY_ATTRIBUTES* security) {
+  return create_named_pipe(wide(path), open_mode, pipe_mode, most, out_size, in_size, default_wait, security);
+}
+
+/// The server's end of a named pipe.
+Borrowed<io::File> server_of(HANDLE handle) {
+  auto file = find_file(handle);
+  if (file && !(*file)->pipe()) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = STATUS_INVALID_DEVICE_REQUEST,
+                 .what = "this is no server's end of a named pipe"});
+  }
+  return file;
+}
+
+std::optional<io::Outcome> begin_connect(io::File& pipe, io::Asker asker) {
+  return services().files.operations().begin(pipe, {.kind = io::Operation::Kind::connect,
+                                                    .attempt =
+                                                        [&pipe, first_time = true]() mutable {
+                                                          return services().files.pipes().try_connect(
+                                                              *pipe.pipe(), std::exchange(first_time, false));
+                                                        },
+                                                    .asker = std::move(asker)});
+}
+
+BOOL ConnectNamedPipe(HANDLE handle, OVERLAPPED* overlapped) {
+  auto pipe = server_of(handle);
+  if (!pipe) return failed(pipe.error());
+  if (overlapped != nullptr && (*pipe)->overlaps()) {
+    auto asker = asker_of(*overlapped);
+    return asker ? begun(begin_connect(**pipe, std::move(*asker))) : failed(asker.error());
+  }
+  IO_STATUS_BLOCK block{};
+  const auto event = sync::Ref<sync::Event>::adopt(new sync::Event(true, false));
+  if (const auto outcome = begin_connect(**pipe, {.block = &block, .event = event})) return begun(outcome);
+  (void)wait_for(*event, deadline_of(INFINITE));
+  (void)services().files.operations().cancel(**pipe, &block, nullptr);  // if the thread is being stopped
+  return begun(io::Outcome{static_cast<std::uint32_t>(block.Status)});
+}
+
+BOOL DisconnectNamedPipe(HANDLE handle) {
+  auto pipe = server_of(handle);
+  return pipe ? done(services().files.pipes().disconnect(**pipe)) : failed(pipe.error());
+}
+
+BOOL wait_named_pipe(std::u16string_view path, DWORD milliseconds) {
+  const auto name = io::NamedPipes::name_in(path);
+  if (!name) return failed(ERROR_INVALID_NAME);
+  return done(services().files.pipes().wait(*name, milliseconds, thread::current_waiter()));
+}
+
+BOOL WaitNamedPipeW(LPCWSTR path, DWORD milliseconds) { return wait_named_pipe(view(path), milliseconds); }
+BOOL WaitNamedPipeA(LPCSTR path, DWORD milliseconds) { return wait_named_pipe(wide(path), milliseconds); }
 
 const Export kExports[] = {
-    NATIVE(kKernel32, ConnectNamedPipe),
-    NATIVE(kKernel32, CreateNamedPipeW),
-    NATIVE(kKernel32, CreatePipe),
-    NATIVE(kKernel32, PeekNamedPipe),
-    NATIVE(kKernel32, SetNamedPipeHandleState),
-    NATIVE(kKernel32, WaitNamedPipeA),
+    NATIVE(kKernel32, ConnectNamedPipe),        NATIVE(kKernel32, CreateNamedPipeA),
+    NATIVE(kKernel32, CreateNamedPipeW),        NATIVE(kKernel32, CreatePipe),
+    NATIVE(kKernel32, DisconnectNamedPipe),     NATIVE(kKernel32, PeekNamedPipe),
+    NATIVE(kKernel32, SetNamedPipeHandleState), NATIVE(kKernel32, WaitNamedPipeA),
+    NATIVE(kKernel32, WaitNamedPipeW),
 };
 
 }  // namespace

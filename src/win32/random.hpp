@@ -3,6 +3,7 @@
 
 #include <sys/random.h>
 
+#include <cerrno>
 #include <cstddef>
 
 namespace bobbin::win32 {
@@ -12,6 +13,7 @@ namespace bobbin::win32 {
   auto* at = static_cast<char*>(out);
   while (size > 0) {
     const ssize_t got = getrandom(at, size, 0);
+    if (got < 0 && errno == EINTR) continue;  // a long one, by a signal
     if (got < 0) return false;
     at += got;
     size -= static_cast<std::size_t>(got);

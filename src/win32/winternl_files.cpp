@@ -104,7 +104,7 @@ NTSTATUS NtOpenFile(HANDLE* handle, DWORD access, const OBJECT_ATTRIBUTES* attri
   return NtCreateFile(handle, access, attributes, io, nullptr, 0, share, FILE_OPEN, options, nullptr, 0);
 }
 
-/// There are no named pipes.
+/// Named pipes are made by CreateNamedPipe only.
 NTSTATUS NtCreateNamedPipeFile(HANDLE*, ULONG, const OBJECT_ATTRIBUTES*, IO_STATUS_BLOCK* io, ULONG, ULONG,
                                ULONG, ULONG, ULONG, ULONG, ULONG, ULONG, ULONG, const LARGE_INTEGER*) {
   return complete(io, STATUS_NOT_SUPPORTED, 0);
@@ -124,12 +124,27 @@ void signal(HANDLE event) {
   if (object) (*object)->set();
 }
 
+/// Begins what may have to wait.
+NTSTATUS begin(io::File& file, HANDLE event, io::Operation operation) {
+  if (event != nullptr) {
+    auto object = services().handles.get<sync::Event>(handle_value(event), sync::Kind::event);
+    if (!object) return nt(object.error());
+    operation.asker.event = std::move(*object);
+  }
+  const auto outcome = services().files.operations().begin(file, std::move(operation));
+  return nt(outcome ? outcome->status : std::uint32_t{STATUS_PENDING});
+}
+
 /// Without a procedure call: `routine` must be null.
-NTSTATUS NtReadFile(HANDLE handle, HANDLE event, PVOID routine, PVOID, IO_STATUS_BLOCK* io, PVOID buffer,
-                    ULONG size, const LARGE_INTEGER* offset, ULONG*) {
+NTSTATUS NtReadFile(HANDLE handle, HANDLE event, PVOID routine, PVOID context, IO_STATUS_BLOCK* io,
+                    PVOID buffer, ULONG size, const LARGE_INTEGER* offset, ULONG*) {
   if (routine != nullptr) return nt(STATUS_NOT_SUPPORTED);
   auto file = file_of(handle);
   if (!file) return nt(file.error());
+  if ((*file)->overlaps())
+    return begin(**file, event,
+                 reading(**file, buffer, size,
+                         {.block = io, .context = context, .thread = &thread::current_waiter()}));
   const auto got =
       (*file)->read({static_cast<std::byte*>(buffer), size}, position_in(offset), thread::current_waiter());
   if (!got) return complete(io, got.error().status, 0);
@@ -138,11 +153,15 @@ NTSTATUS NtReadFile(HANDLE handle, HANDLE event, PVOID routine, PVOID, IO_STATUS
   return complete(io, at_end ? STATUS_END_OF_FILE : STATUS_SUCCESS, *got);
 }
 
-NTSTATUS NtWriteFile(HANDLE handle, HANDLE event, PVOID routine, PVOID, IO_STATUS_BLOCK* io,
+NTSTATUS NtWriteFile(HANDLE handle, HANDLE event, PVOID routine, PVOID context, IO_STATUS_BLOCK* io,
                      const void* buffer, ULONG size, const LARGE_INTEGER* offset, ULONG*) {
   if (routine != nullptr) return nt(STATUS_NOT_SUPPORTED);
   auto file = file_of(handle);
   if (!file) return nt(file.error());
+  if ((*file)->overlaps())
+    return begin(**file, event,
+                 writing(**file, buffer, size,
+                         {.block = io, .context = context, .thread = &thread::current_waiter()}));
   const auto put = (*file)->write({static_cast<const std::byte*>(buffer), size}, position_in(offset),
                                   thread::current_waiter());
   if (!put) return complete(io, put.error().status, 0);

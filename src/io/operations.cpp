@@ -1,0 +1,208 @@
+#include "io/operations.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <system_error>
+
+#include "abi/status.hpp"
+#include "io/file.hpp"
+
+namespace bobbin::io {
+
+std::optional<Outcome> Operations::begin(File& file, Operation operation) {
+  Asker& asker = operation.asker;
+  // Before our lock: it is here that a bad pointer shows.
+  asker.block->Information = 0;
+  asker.block->Pointer = reinterpret_cast<void*>(std::uintptr_t{abi::STATUS_PENDING});
+  std::vector<Waiting> ended;  // whose references go without our lock
+  const std::scoped_lock lock(mutex_);
+  file.waits_in(*this);
+  file.set_signalled(false);
+  if (asker.event) asker.event->reset();
+  Queue& queue = queues_[{&file, operation.kind}];
+  queue.push_back({std::move(operation), &file});
+  Waiting& mine = queue.back();
+  std::optional<Outcome> outcome;
+  if (queue.size() == 1) outcome = mine.operation.attempt();
+  if (!outcome && !ready_to_wait()) outcome = Outcome{abi::STATUS_INSUFFICIENT_RESOURCES};
+  if (outcome) {
+    tell(mine, *outcome, false, true);
+    ended.push_back(std::move(mine));
+    queue.pop_back();
+    if (queue.empty()) queues_.erase({&file, ended.back().operation.kind});
+    return outcome;
+  }
+  if (mine.operation.asker.event) mine.operation.asker.event->expect(1);
+  if (mine.operation.asker.thread != nullptr) mine.operation.asker.thread->used_by = this;
+  wake();
+  return std::nullopt;
+}
+
+void Operations::look(const File* file) {
+  std::vector<Waiting> ended;
+  const std::scoped_lock lock(mutex_);
+  for (auto at = queues_.lower_bound({file, Operation::Kind{}});
+       at != queues_.end() && at->first.first == file;) {
+    attempt_first(at->second, ended);
+    at = at->second.empty() ? queues_.erase(at) : std::next(at);
+  }
+}
+
+bool Operations::cancel(const File& file, const void* block, const sync::Waiter* thread) {
+  std::vector<Waiting> ended;
+  const std::scoped_lock lock(mutex_);
+  end_those(abi::STATUS_CANCELLED, true, ended, [&](const Waiting& one) {
+    const Asker& asker = one.operation.asker;
+    return one.file == &file && (block == nullptr || asker.block == block) &&
+           (thread == nullptr || asker.thread == thread);
+  });
+  return !ended.empty();
+}
+
+void Operations::end_all(const File& file, std::uint32_t status) {
+  std::vector<Waiting> ended;
+  const std::scoped_lock lock(mutex_);
+  end_those(status, true, ended, [&](const Waiting& one) { return one.file == &file; });
+}
+
+void Operations::forget(const File& file) noexcept {
+  std::vector<Waiting> ended;
+  const std::scoped_lock lock(mutex_);
+  end_those(abi::STATUS_CANCELLED, false, ended, [&](const Waiting& one) { return one.file == &file; });
+}
+
+void Operations::waiter_ended(const sync::Waiter& waiter) noexcept {
+  std::vector<Waiting> ended;
+  const std::scoped_lock lock(mutex_);
+  // Those that a port is told of stay, as on Windows.
+  end_those(abi::STATUS_CANCELLED, true, ended, [&](Waiting& one) {
+    Asker& asker = one.operation.asker;
+    if (asker.thread != &waiter) return false;
+    if (asker.routine != nullptr || !one.file->has_port()) return true;
+    asker.thread = nullptr;
+    return false;
+  });
+}
+
+void Operations::stop() noexcept {
+  std::thread thread;
+  {
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    queues_.clear();
+    thread = std::move(thread_);
+    wake();
+  }
+  if (thread.joinable()) thread.join();
+}
+
+bool Operations::ready_to_wait() {
+  if (stopping_) return false;
+  if (thread_.joinable()) return true;
+  if (!wake_) wake_ = os::Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_) return false;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);  // ours must not be the thread that a signal picks
+  try {
+    thread_ = std::thread([this] { run(); });
+  } catch (const std::system_error&) {
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread_.joinable();
+}
+
+void Operations::wake() noexcept {
+  const std::uint64_t one = 1;
+  if (wake_) (void)!write(wake_.get(), &one, sizeof one);  // full is as good: it will be read
+}
+
+void Operations::run() noexcept {
+  std::vector<pollfd> items;
+  std::vector<int> ready;
+  for (;;) {
+    items.clear();
+    {
+      const std::scoped_lock lock(mutex_);
+      if (stopping_) return;
+      items.push_back({.fd = wake_.get(), .events = POLLIN, .revents = 0});
+      for (const auto& [key, queue] : queues_) {
+        const int fd = queue.front().operation.fd;
+        const auto events = static_cast<short>(key.second == Operation::Kind::write ? POLLOUT : POLLIN);
+        if (fd >= 0) items.push_back({.fd = fd, .events = events, .revents = 0});
+      }
+    }
+    if (poll(items.data(), items.size(), -1) <= 0) continue;
+    std::uint64_t count = 0;
+    if (items[0].revents != 0) (void)!read(wake_.get(), &count, sizeof count);
+    // A descriptor may have come to mean something else in between: an attempt too many does no harm.
+    ready.clear();
+    for (const pollfd& item : items) {
+      if (item.revents != 0) ready.push_back(item.fd);
+    }
+    std::ranges::sort(ready);
+    std::vector<Waiting> ended;
+    const std::scoped_lock lock(mutex_);
+    for (auto at = queues_.begin(); at != queues_.end();) {
+      if (std::ranges::binary_search(ready, at->second.front().operation.fd))
+        attempt_first(at->second, ended);
+      at = at->second.empty() ? queues_.erase(at) : std::next(at);
+    }
+  }
+}
+
+void Operations::attempt_first(Queue& queue, std::vector<Waiting>& ended) {
+  while (!queue.empty()) {
+    const auto outcome = queue.front().operation.attempt();
+    if (!outcome) return;
+    tell(queue.front(), *outcome, true, true);
+    ended.push_back(std::move(queue.front()));
+    queue.pop_front();
+  }
+}
+
+template <class Choose>
+void Operations::end_those(std::uint32_t status, bool file_stays, std::vector<Waiting>& ended,
+                           Choose choose) {
+  for (auto at = queues_.begin(); at != queues_.end();) {
+    Queue& queue = at->second;
+    for (auto one = queue.begin(); one != queue.end();) {
+      if (!choose(*one)) {
+        ++one;
+        continue;
+      }
+      tell(*one, {status}, true, file_stays);
+      ended.push_back(std::move(*one));
+      one = queue.erase(one);
+    }
+    at = queue.empty() ? queues_.erase(at) : std::next(at);
+  }
+}
+
+void Operations::tell(const Waiting& of, Outcome outcome, bool later, bool file_stays) {
+  const Asker& asker = of.operation.asker;
+  asker.block->Information = outcome.transferred;
+  // Last, for who looks at it without waiting.
+  std::atomic_ref(asker.block->Pointer)
+      .store(reinterpret_cast<void*>(std::uintptr_t{outcome.status}), std::memory_order_release);
+  if (file_stays) of.file->set_signalled(true);
+  if (asker.event) {
+    if (later) asker.event->expect(-1);
+    asker.event->set();
+  }
+  if (!later && !outcome.good()) return;
+  if (asker.routine != nullptr) {
+    sync::queue_apc(*asker.thread, {asker.routine,
+                                    {abi::win32_error(outcome.status), outcome.transferred,
+                                     reinterpret_cast<std::uint64_t>(asker.block)}});
+  } else if (asker.context != nullptr) {
+    of.file->completed(asker.context, outcome, later);
+  }
+}
+
+}  // namespace bobbin::io
