@@ -168,7 +168,7 @@ TEST_F(Unwinding, GoesByTheEpiloguesThatVersion2Lists) {
   constexpr abi::RUNTIME_FUNCTION kLong{0x1000, 0x1200, 0x2000};
   const std::vector<std::uint8_t> epilogue = {0x48, 0x83, 0xC4, 0x20, 0x5B, 0xC3};
   std::vector<std::uint8_t> all(0x200, 0x90);
-  for (const std::size_t at : {0x40, 0xB0, 0x1FA}) std::ranges::copy(epilogue, all.begin() + at);
+  for (const std::ptrdiff_t at : {0x40, 0xB0, 0x1FA}) std::ranges::copy(epilogue, all.begin() + at);
   memory.put(kCode, all);
   info({2 | 1 << 3, 5, 4, 0, 6, op(6, 1), 0x50, op(6, 1), 5, op(2, 3), 1, op(0, rbx), 0x78, 0x56, 0, 0});
   const auto at = [&](std::uint32_t offset) {
