@@ -19,6 +19,7 @@
 #include "abi/io.hpp"
 #include "abi/status.hpp"
 #include "io/console.hpp"
+#include "io/folder_watch.hpp"
 #include "io/named_pipe.hpp"
 
 namespace bobbin::io {
@@ -524,6 +525,22 @@ sync::Ref<sync::Object> File::listing() const {
 void File::set_listing(sync::Ref<sync::Object> listing) {
   const std::scoped_lock lock(mutex_);
   std::swap(listing_, listing);  // the old one goes without our lock
+}
+
+Result<std::shared_ptr<FolderWatch>> File::watch(std::uint32_t filter, bool subtree, std::size_t room) {
+  if (auto allowed = need(abi::FILE_READ_DATA); !allowed) return propagate(allowed);
+  const auto host = host_path();
+  if (!host) return fail(host.error());
+  const std::scoped_lock lock(mutex_);
+  if (watch_) return watch_;
+  auto begun = FolderWatch::begin(*host, filter, subtree, room);
+  if (begun) watch_ = *begun;
+  return begun;
+}
+
+std::shared_ptr<FolderWatch> File::watch() const {
+  const std::scoped_lock lock(mutex_);
+  return watch_;
 }
 
 Result<std::size_t> File::available() const {

@@ -27,6 +27,7 @@ namespace bobbin::io {
 
 class Console;
 class File;
+class FolderWatch;
 struct PipeInstance;
 
 /// The failure of a host call, from errno.
@@ -205,6 +206,13 @@ class File final : public sync::Waitable {
   [[nodiscard]] sync::Ref<sync::Object> listing() const;
   void set_listing(sync::Ref<sync::Object> listing);
 
+  /// The watch of a folder, which begins with the first call; later ones get the same, whatever they ask for.
+  /// STATUS_ACCESS_DENIED without the right to list it.
+  [[nodiscard]] Result<std::shared_ptr<FolderWatch>> watch(std::uint32_t filter, bool subtree,
+                                                           std::size_t room);
+  /// The same if it has begun, or null.
+  [[nodiscard]] std::shared_ptr<FolderWatch> watch() const;
+
   /// Bytes that wait in a pipe.
   [[nodiscard]] Result<std::size_t> available() const;
   /// Copies what waits in a pipe, without taking it.
@@ -224,6 +232,7 @@ class File final : public sync::Waitable {
   const Options options_;
   mutable os::Mutex mutex_;
   sync::Ref<sync::Object> listing_;       ///< guarded by mutex_
+  std::shared_ptr<FolderWatch> watch_;    ///< guarded by mutex_; never changes again
   sync::Ref<sync::CompletionPort> port_;  ///< guarded by mutex_; never changes again
   std::uint64_t port_key_ = 0;            ///< guarded by mutex_, likewise
   std::atomic<bool> skips_port_{false};

@@ -50,6 +50,18 @@ namespace bobbin::win32 {
   return abi::TRUE;
 }
 
+/// Waits for the end of an operation on a file that is not opened for overlapped ones.
+[[nodiscard]] inline io::Outcome carry_out(io::File& file, io::Operation operation) {
+  abi::IO_STATUS_BLOCK block{};
+  const auto event = sync::Ref<sync::Event>::adopt(new sync::Event(true, false));
+  operation.asker = {.block = &block, .event = event};
+  auto& operations = services().files.operations();
+  if (const auto outcome = operations.begin(file, std::move(operation))) return *outcome;
+  (void)wait_for(*event, deadline_of(INFINITE));
+  (void)operations.cancel(file, &block, nullptr);  // if the thread is being stopped
+  return {static_cast<std::uint32_t>(block.Status), block.Information};
+}
+
 [[nodiscard]] inline io::Operation reading(io::File& file, void* buffer, std::size_t size, io::Asker asker) {
   const std::span into(static_cast<std::byte*>(buffer), size);
   return {.kind = io::Operation::Kind::read,

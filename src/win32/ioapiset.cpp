@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <memory>
+#include <utility>
 
+#include "io/folder_watch.hpp"
 #include "sync/completion_port.hpp"
 #include "win32/io_support.hpp"
 #include "win32/natives.hpp"
@@ -165,13 +168,82 @@ NTSTATUS NtDeviceIoControlFile(HANDLE handle, HANDLE, PVOID, PVOID, IO_STATUS_BL
   return status;
 }
 
-// ---- changes in folders
-// ------------------------------------------------------------------------------------
+// ---- changes in folders ----------------------------------------------------------------------------------
 
-/// As on a file system that does not tell of changes.
-BOOL ReadDirectoryChangesW(HANDLE handle, LPVOID, DWORD, BOOL, DWORD, DWORD*, OVERLAPPED*, PVOID) {
-  auto file = file_of(handle);
-  return failed(file ? ERROR_INVALID_FUNCTION : win32_error(file.error().status));
+/// Waits for changes, and puts them where the caller wants them.
+io::Operation watching(std::shared_ptr<io::FolderWatch> watch, std::span<std::byte> into, io::Asker asker) {
+  const int fd = watch->fd();
+  return {.kind = io::Operation::Kind::watch,
+          .fd = fd,
+          .attempt = [watch = std::move(watch), into] { return watch->take(into); },
+          .asker = std::move(asker)};
+}
+
+Result<std::shared_ptr<io::FolderWatch>> watch_of(io::File& folder, DWORD filter, BOOL subtree, DWORD room) {
+  constexpr DWORD kEveryChange = 0x17F;
+  if (folder.file_kind() == io::FileKind::folder && filter != 0 && (filter & ~kEveryChange) == 0)
+    return folder.watch(filter, subtree != FALSE, room);
+  return fail({.kind = ErrorKind::invalid,
+               .status = STATUS_INVALID_PARAMETER,
+               .what = "this is no folder, or there is no such change"});
+}
+
+/// Changes that come between two calls are kept.
+BOOL ReadDirectoryChangesW(HANDLE handle, LPVOID buffer, DWORD size, BOOL subtree, DWORD filter, DWORD* count,
+                           OVERLAPPED* overlapped, PVOID routine) {
+  auto folder = file_of(handle);
+  if (!folder) return failed(folder.error());
+  auto watch = watch_of(**folder, filter, subtree, size);
+  if (!watch) return failed(watch.error());
+  const std::span into(static_cast<std::byte*>(buffer), size);
+  if (overlapped == nullptr || ((*folder)->flags() & FILE_FLAG_OVERLAPPED) == 0)
+    return begun(carry_out(**folder, watching(std::move(*watch), into, {})), count);
+  auto asker = asker_of(*overlapped, routine);
+  if (!asker) return failed(asker.error());
+  const auto outcome =
+      services().files.operations().begin(**folder, watching(std::move(*watch), into, std::move(*asker)));
+  return !outcome || outcome->good() ? TRUE : failed(win32_error(outcome->status));
+}
+
+/// The handle is one for the folder, signalled when an operation ends that waits for any change.
+void notice_next(io::File& folder, const std::shared_ptr<io::FolderWatch>& watch) {
+  (void)services().files.operations().begin(folder, {.kind = io::Operation::Kind::watch,
+                                                     .fd = watch->fd(),
+                                                     .attempt = [watch] { return watch->take_all(); },
+                                                     .asker = {.block = &watch->block}});
+}
+
+HANDLE find_first_change(std::u16string_view path, BOOL subtree, DWORD filter) {
+  auto opened = services().files.open(path, {FILE_READ_DATA, FILE_SHARE_ALL, OPEN_EXISTING,
+                                             FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OVERLAPPED});
+  if (!opened) return failed(opened.error(), INVALID_HANDLE_VALUE);
+  constexpr DWORD kRoom = 4096;
+  auto watch = watch_of(*opened->file, filter, subtree, kRoom);
+  if (!watch) return failed(watch.error(), INVALID_HANDLE_VALUE);
+  notice_next(*opened->file, *watch);
+  const HANDLE handle = new_handle(std::move(opened->file), nullptr);
+  return handle == nullptr ? INVALID_HANDLE_VALUE : handle;
+}
+
+HANDLE FindFirstChangeNotificationW(LPCWSTR path, BOOL subtree, DWORD filter) {
+  return find_first_change(view(path), subtree, filter);
+}
+
+HANDLE FindFirstChangeNotificationA(LPCSTR path, BOOL subtree, DWORD filter) {
+  return find_first_change(wide(path), subtree, filter);
+}
+
+BOOL FindNextChangeNotification(HANDLE handle) {
+  auto folder = file_of(handle);
+  if (!folder) return failed(folder.error());
+  const auto watch = (*folder)->watch();
+  if (!watch) return failed(ERROR_INVALID_HANDLE);
+  if (static_cast<std::uint32_t>(watch->block.Status) != STATUS_PENDING) notice_next(**folder, watch);
+  return TRUE;
+}
+
+BOOL FindCloseChangeNotification(HANDLE handle) {
+  return done(services().handles.close(handle_value(handle)));
 }
 
 const Export kExports[] = {
@@ -179,6 +251,10 @@ const Export kExports[] = {
     NATIVE(kKernel32, CancelIoEx),
     NATIVE(kKernel32, CreateIoCompletionPort),
     NATIVE(kKernel32, DeviceIoControl),
+    NATIVE(kKernel32, FindCloseChangeNotification),
+    NATIVE(kKernel32, FindFirstChangeNotificationA),
+    NATIVE(kKernel32, FindFirstChangeNotificationW),
+    NATIVE(kKernel32, FindNextChangeNotification),
     NATIVE(kKernel32, GetOverlappedResult),
     NATIVE(kKernel32, GetOverlappedResultEx),
     NATIVE(kKernel32, GetQueuedCompletionStatus),

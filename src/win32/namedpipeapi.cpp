@@ -107,29 +107,22 @@ Borrowed<io::File> server_of(HANDLE handle) {
   return file;
 }
 
-std::optional<io::Outcome> begin_connect(io::File& pipe, io::Asker asker) {
-  return services().files.operations().begin(pipe, {.kind = io::Operation::Kind::connect,
-                                                    .attempt =
-                                                        [&pipe, first_time = true]() mutable {
-                                                          return services().files.pipes().try_connect(
-                                                              *pipe.pipe(), std::exchange(first_time, false));
-                                                        },
-                                                    .asker = std::move(asker)});
+io::Operation connecting(io::File& pipe, io::Asker asker) {
+  return {.kind = io::Operation::Kind::connect,
+          .attempt =
+              [&pipe, first_time = true]() mutable {
+                return services().files.pipes().try_connect(*pipe.pipe(), std::exchange(first_time, false));
+              },
+          .asker = std::move(asker)};
 }
 
 BOOL ConnectNamedPipe(HANDLE handle, OVERLAPPED* overlapped) {
   auto pipe = server_of(handle);
   if (!pipe) return failed(pipe.error());
-  if (overlapped != nullptr && (*pipe)->overlaps()) {
-    auto asker = asker_of(*overlapped);
-    return asker ? begun(begin_connect(**pipe, std::move(*asker))) : failed(asker.error());
-  }
-  IO_STATUS_BLOCK block{};
-  const auto event = sync::Ref<sync::Event>::adopt(new sync::Event(true, false));
-  if (const auto outcome = begin_connect(**pipe, {.block = &block, .event = event})) return begun(outcome);
-  (void)wait_for(*event, deadline_of(INFINITE));
-  (void)services().files.operations().cancel(**pipe, &block, nullptr);  // if the thread is being stopped
-  return begun(io::Outcome{static_cast<std::uint32_t>(block.Status)});
+  if (overlapped == nullptr || !(*pipe)->overlaps()) return begun(carry_out(**pipe, connecting(**pipe, {})));
+  auto asker = asker_of(*overlapped);
+  if (!asker) return failed(asker.error());
+  return begun(services().files.operations().begin(**pipe, connecting(**pipe, std::move(*asker))));
 }
 
 BOOL DisconnectNamedPipe(HANDLE handle) {
