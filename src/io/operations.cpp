@@ -13,34 +13,40 @@
 #include "io/file.hpp"
 
 namespace bobbin::io {
+namespace {
+
+/// The first field of a block whose operation has ended so.
+void* status_word(Outcome outcome) { return reinterpret_cast<void*>(std::uintptr_t{outcome.status}); }
+
+}  // namespace
 
 std::optional<Outcome> Operations::begin(File& file, Operation operation) {
   Asker& asker = operation.asker;
-  // Before our lock: it is here that a bad pointer shows.
+  // Here and at the end without our lock, since a bad pointer shows here.
   asker.block->Information = 0;
-  asker.block->Pointer = reinterpret_cast<void*>(std::uintptr_t{abi::STATUS_PENDING});
-  std::vector<Waiting> ended;  // whose references go without our lock
-  const std::scoped_lock lock(mutex_);
-  file.waits_in(*this);
-  file.set_signalled(false);
-  if (asker.event) asker.event->reset();
-  Queue& queue = queues_[{&file, operation.kind}];
-  queue.push_back({std::move(operation), &file});
-  Waiting& mine = queue.back();
+  asker.block->Pointer = status_word({abi::STATUS_PENDING});
   std::optional<Outcome> outcome;
-  if (queue.size() == 1) outcome = mine.operation.attempt();
-  if (!outcome && !ready_to_wait()) outcome = Outcome{abi::STATUS_INSUFFICIENT_RESOURCES};
-  if (outcome) {
-    tell(mine, *outcome, false, true);
-    ended.push_back(std::move(mine));
-    queue.pop_back();
-    if (queue.empty()) queues_.erase({&file, ended.back().operation.kind});
-    return outcome;
+  {
+    const Key key(&file, operation.kind);
+    const std::scoped_lock lock(mutex_);
+    file.waits_in(*this);
+    file.set_signalled(false);
+    if (asker.event) asker.event->reset();
+    if (!queues_.contains(key)) outcome = operation.attempt();
+    if (!outcome && !ready_to_wait()) outcome = Outcome{abi::STATUS_INSUFFICIENT_RESOURCES};
+    if (!outcome) {
+      if (asker.event) asker.event->expect(1);
+      if (asker.thread != nullptr) asker.thread->used_by = this;
+      queues_[key].push_back({std::move(operation), &file});
+      wake();
+      return std::nullopt;
+    }
   }
-  if (mine.operation.asker.event) mine.operation.asker.event->expect(1);
-  if (mine.operation.asker.thread != nullptr) mine.operation.asker.thread->used_by = this;
-  wake();
-  return std::nullopt;
+  asker.block->Information = outcome->transferred;
+  // Last, for who looks at it without waiting.
+  std::atomic_ref(asker.block->Pointer).store(status_word(*outcome), std::memory_order_release);
+  tell({std::move(operation), &file}, *outcome, false, true);
+  return outcome;
 }
 
 void Operations::look(const File* file) {
@@ -160,7 +166,7 @@ void Operations::attempt_first(Queue& queue, std::vector<Waiting>& ended) {
   while (!queue.empty()) {
     const auto outcome = queue.front().operation.attempt();
     if (!outcome) return;
-    tell(queue.front(), *outcome, true, true);
+    tell_later(queue.front(), *outcome, true);
     ended.push_back(std::move(queue.front()));
     queue.pop_front();
   }
@@ -176,7 +182,7 @@ void Operations::end_those(std::uint32_t status, bool file_stays, std::vector<Wa
         ++one;
         continue;
       }
-      tell(*one, {status}, true, file_stays);
+      tell_later(*one, {status}, file_stays);
       ended.push_back(std::move(*one));
       one = queue.erase(one);
     }
@@ -184,12 +190,17 @@ void Operations::end_those(std::uint32_t status, bool file_stays, std::vector<Wa
   }
 }
 
+void Operations::tell_later(const Waiting& of, Outcome outcome, bool file_stays) {
+  abi::IO_STATUS_BLOCK& block = *of.operation.asker.block;
+  void* const status = status_word(outcome);
+  // A guest may have given its memory back, which is its own loss. The status last, as in begin().
+  (void)os::copy_to_doubtful(&block.Information, &outcome.transferred, sizeof block.Information);
+  (void)os::copy_to_doubtful(&block.Pointer, &status, sizeof block.Pointer);
+  tell(of, outcome, true, file_stays);
+}
+
 void Operations::tell(const Waiting& of, Outcome outcome, bool later, bool file_stays) {
   const Asker& asker = of.operation.asker;
-  asker.block->Information = outcome.transferred;
-  // Last, for who looks at it without waiting.
-  std::atomic_ref(asker.block->Pointer)
-      .store(reinterpret_cast<void*>(std::uintptr_t{outcome.status}), std::memory_order_release);
   if (file_stays) of.file->set_signalled(true);
   if (asker.event) {
     if (later) asker.event->expect(-1);

@@ -98,6 +98,8 @@ class Operations final : public sync::WaiterUser {
   void attempt_first(Queue& queue, std::vector<Waiting>& ended);
   template <class Choose>
   void end_those(std::uint32_t status, bool file_stays, std::vector<Waiting>& ended, Choose choose);
+  static void tell_later(const Waiting& of, Outcome outcome, bool file_stays);
+  /// All but the block.
   static void tell(const Waiting& of, Outcome outcome, bool later, bool file_stays);
 
   os::Mutex mutex_;

@@ -45,13 +45,13 @@ static void names(void) {
         GetLastError() == ERROR_PIPE_BUSY);
   CHECK(CloseHandle(other));
   CHECK(WaitNamedPipeW(g_name, NMPWAIT_WAIT_FOREVER));
-  CHECK(fails(ReadFile(made, text, 8, &count, NULL), ERROR_PIPE_LISTENING) || running_under_wine());
+  CHECK(fails(ReadFile(made, text, 8, &count, NULL), ERROR_PIPE_LISTENING));
   CHECK((client = client_of(g_name, GENERIC_READ | GENERIC_WRITE)) != INVALID_HANDLE_VALUE);
   CHECK(client_of(g_name, GENERIC_READ) == INVALID_HANDLE_VALUE && GetLastError() == ERROR_PIPE_BUSY);
   CHECK(fails(WaitNamedPipeW(g_name, 1), ERROR_SEM_TIMEOUT));
   OVERLAPPED none = {.hEvent = event()};
   CHECK(fails(ConnectNamedPipe(made, &none), ERROR_PIPE_CONNECTED));
-  CHECK(fails(ConnectNamedPipe(client, &none), ERROR_INVALID_FUNCTION) || running_under_wine());
+  CHECK(fails(ConnectNamedPipe(client, &none), ERROR_INVALID_FUNCTION));
   CHECK(WriteFile(client, "ask", 3, &count, NULL) && count == 3);
   CHECK(PeekNamedPipe(made, text, 8, &count, NULL, NULL) && count == 3 && text[2] == 'k');
   CHECK(CloseHandle(client));
@@ -212,7 +212,8 @@ static void cancelled(void) {
   static OVERLAPPED first, second;
   first.hEvent = event(), second.hEvent = event();
   pair(&server, &client);
-  if (!running_under_wine()) CHECK(fails(CancelIoEx(server, NULL), ERROR_NOT_FOUND));
+  if (!running_under_wine())  // Wine 8 does not say that nothing was under way
+    CHECK(fails(CancelIoEx(server, NULL), ERROR_NOT_FOUND));
   CHECK(CancelIo(server));
   CHECK(pends(ReadFile(server, text, 8, NULL, &first)) && pends(ReadFile(server, text, 8, NULL, &second)));
   CHECK(CancelIoEx(server, &second) &&
