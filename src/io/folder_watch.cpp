@@ -48,7 +48,8 @@ Result<std::shared_ptr<FolderWatch>> FolderWatch::begin(const std::string& host,
 }
 
 void FolderWatch::add(const std::string& folder, bool is_new) {
-  const int watch = inotify_add_watch(fd(), (host_ + folder).c_str(), kEvents | IN_ONLYDIR | IN_DONT_FOLLOW);
+  const std::string host = host_ + folder;
+  const int watch = inotify_add_watch(fd(), host.c_str(), kEvents | IN_ONLYDIR | IN_DONT_FOLLOW);
   if (watch < 0) {
     lost_ |= errno == ENOSPC;  // of watches: what happens there is lost
     return;
@@ -56,13 +57,13 @@ void FolderWatch::add(const std::string& folder, bool is_new) {
   Watched& watched = watched_[watch];
   watched = {.folder = folder, .found = {}};
   if (!subtree_) return;
-  DIR* const entries = opendir((host_ + folder).c_str());
+  DIR* const entries = opendir(host.c_str());
   if (entries == nullptr) return;
   std::vector<std::string> folders;
   while (const dirent* entry = readdir(entries)) {
     const std::string name = entry->d_name;
     if (name == "." || name == "..") continue;
-    const auto info = info_of(host_ + folder + name);
+    const auto info = info_of(host + name);
     const bool is_folder = info && (info->mode & S_IFMT) == S_IFDIR;
     if (is_new) {
       watched.found.insert(name);

@@ -115,12 +115,14 @@ bool Operations::ready_to_wait() {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);  // ours must not be the thread that a signal picks
+  bool started = true;
   try {
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error&) {
+    started = false;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread_.joinable();
+  return started;
 }
 
 void Operations::wake() noexcept {
