@@ -67,7 +67,9 @@ std::atomic<std::uint32_t> g_stop{0};
 
 /// Windows' clock ticks 64 times a second.
 constexpr std::uint64_t kTick = 156'250;  // in units of 100 ns
-constexpr long kStep = 1'000'000;         // ns between two looks at the host's clock
+/// Nanoseconds between two looks at the host's clock: finer than Windows' ticks, and no more often than
+/// needed, since each takes a processor from the guest's threads (at 1 ms it cost esbuild 3 % of its time).
+constexpr long kStep = 4'000'000;
 
 void update(SharedData& page) noexcept {
   const std::uint64_t up = os::monotonic_now() / 100;
