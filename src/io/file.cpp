@@ -21,6 +21,7 @@
 #include "io/console.hpp"
 #include "io/folder_watch.hpp"
 #include "io/named_pipe.hpp"
+#include "io/socket.hpp"
 
 namespace bobbin::io {
 namespace {
@@ -249,6 +250,7 @@ Result<std::size_t> File::read(std::span<std::byte> into, std::optional<std::uin
   auto allowed = need(abi::FILE_READ_DATA);
   if (allowed) allowed = check_locks(offset, into.size(), false);
   if (!allowed) return propagate(allowed);
+  if (options_.socket) return receive(*this, {{into.data(), into.size()}}, 0, self);
   if (into.empty()) return 0;
   if (options_.kind == FileKind::console_output)
     return refused(abi::STATUS_INVALID_HANDLE, "this is for output");
@@ -282,6 +284,7 @@ Result<std::size_t> File::write(std::span<const std::byte> from, std::optional<s
   if (allowed && !append) allowed = check_locks(offset, from.size(), true);
   if (allowed) allowed = check_pipe();
   if (!allowed) return propagate(allowed);
+  if (options_.socket) return send(*this, {{const_cast<std::byte*>(from.data()), from.size()}}, 0, self);
   bool positioned = offset && options_.kind == FileKind::disk && !append;
   if (positioned && *offset == ULLONG_MAX) {
     lseek(fd(), 0, SEEK_END);
@@ -320,6 +323,8 @@ std::optional<Outcome> File::try_read(std::span<std::byte> into) {
   auto allowed = need(abi::FILE_READ_DATA);
   if (allowed) allowed = check_pipe();
   if (!allowed) return Outcome{allowed.error().status};
+  std::size_t done = 0;
+  if (options_.socket) return try_receive(*this, {{into.data(), into.size()}}, 0, done);
   if (!readable_now(fd())) return std::nullopt;
   if (into.empty()) {
     const auto waiting = available();
@@ -337,6 +342,7 @@ std::optional<Outcome> File::try_write(std::span<const std::byte> from, std::siz
   auto allowed = need(abi::FILE_WRITE_DATA | abi::FILE_APPEND_DATA);
   if (allowed) allowed = check_pipe();
   if (!allowed) return Outcome{allowed.error().status};
+  if (options_.socket) return try_send(*this, {{const_cast<std::byte*>(from.data()), from.size()}}, 0, done);
   SigpipeGuard guard;
   // A pipe that another process shares may be blocking; it takes this much when it says that it takes some.
   const std::size_t most = (fcntl(fd(), F_GETFL) & O_NONBLOCK) != 0 ? from.size() : PIPE_BUF;
@@ -344,7 +350,7 @@ std::optional<Outcome> File::try_write(std::span<const std::byte> from, std::siz
     const auto rest = from.subspan(done, std::min(most, from.size() - done));
     pollfd item{.fd = fd(), .events = POLLOUT, .revents = 0};
     if (poll(&item, 1, 0) <= 0) return std::nullopt;
-    ssize_t count = send(fd(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ssize_t count = ::send(fd(), rest.data(), rest.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     const bool is_socket = count >= 0 || errno != ENOTSOCK;
     if (!is_socket) count = ::write(fd(), rest.data(), rest.size());
     if (count >= 0) {
@@ -602,11 +608,13 @@ Result<sync::Ref<File>> adopt_host_stream(int fd, bool input, Console& console) 
   const bool is_null = kind == FileKind::device && stat("/dev/null", &null) == 0 &&
                        null.st_ino == about->id.inode && null.st_dev == about->id.device;
   if (is_null) kind = FileKind::null_device;
+  auto socket = kind == FileKind::pipe ? adopted_socket(copy) : nullptr;
   return sync::Ref<File>::adopt(
       new File(std::move(descriptor), {.kind = kind,
                                        .access = access,
                                        .id = about->id,
-                                       .console = kind == FileKind::console_input ? &console : nullptr}));
+                                       .console = kind == FileKind::console_input ? &console : nullptr,
+                                       .socket = std::move(socket)}));
 }
 
 }  // namespace bobbin::io

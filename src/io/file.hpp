@@ -29,6 +29,7 @@ class Console;
 class File;
 class FolderWatch;
 struct PipeInstance;
+struct SocketState;
 
 /// The failure of a host call, from errno.
 [[nodiscard]] std::unexpected<Error> host_failure(const char* what, int host_errno, std::string file = {});
@@ -140,6 +141,7 @@ class File final : public sync::Waitable {
     ShareTable* shares = nullptr;             ///< registered there by the maker; File ends the registration
     Console* console = nullptr;               ///< of console input
     std::shared_ptr<PipeInstance> pipe = {};  ///< of the server's end of a named pipe
+    std::shared_ptr<SocketState> socket = {};
   };
   File(os::Descriptor descriptor, Options options);
 
@@ -149,6 +151,8 @@ class File final : public sync::Waitable {
   [[nodiscard]] FileId id() const { return options_.id; }
   [[nodiscard]] int fd() const { return descriptor_.get(); }
   [[nodiscard]] const std::shared_ptr<PipeInstance>& pipe() const { return options_.pipe; }
+  /// Null if this is no socket.
+  [[nodiscard]] const std::shared_ptr<SocketState>& socket() const { return options_.socket; }
   /// Whether reads and writes that give an OVERLAPPED are for Operations.
   [[nodiscard]] bool overlaps() const {
     return options_.kind == FileKind::pipe && (options_.flags & abi::FILE_FLAG_OVERLAPPED) != 0;

@@ -11,12 +11,26 @@
 
 #include "abi/status.hpp"
 #include "io/file.hpp"
+#include "io/socket.hpp"
 
 namespace bobbin::io {
 namespace {
 
 /// The first field of a block whose operation has ended so.
 void* status_word(Outcome outcome) { return reinterpret_cast<void*>(std::uintptr_t{outcome.status}); }
+
+sync::Apc call_of(const Asker& asker, Outcome outcome) {
+  const auto block = reinterpret_cast<std::uint64_t>(asker.block);
+  switch (asker.called) {
+    case Asker::Called::for_socket:
+      return {asker.routine, {socket_error_of(outcome.status), outcome.transferred, block}};
+    case Asker::Called::by_ntdll:
+      return {asker.routine, {reinterpret_cast<std::uint64_t>(asker.context), block}};
+    case Asker::Called::for_file:
+      break;
+  }
+  return {asker.routine, {abi::win32_error(outcome.status), outcome.transferred, block}};
+}
 
 }  // namespace
 
@@ -97,10 +111,11 @@ void Operations::waiter_ended(const sync::Waiter& waiter) noexcept {
 
 void Operations::stop() noexcept {
   std::thread thread;
+  std::map<Key, Queue> dropped;  // without our lock: with them may go Files
   {
     const std::scoped_lock lock(mutex_);
     stopping_ = true;
-    queues_.clear();
+    dropped.swap(queues_);
     thread = std::move(thread_);
     wake();
   }
@@ -210,9 +225,7 @@ void Operations::tell(const Waiting& of, Outcome outcome, bool later, bool file_
   }
   if (!later && !outcome.good()) return;
   if (asker.routine != nullptr) {
-    sync::queue_apc(*asker.thread, {asker.routine,
-                                    {abi::win32_error(outcome.status), outcome.transferred,
-                                     reinterpret_cast<std::uint64_t>(asker.block)}});
+    sync::queue_apc(*asker.thread, call_of(asker, outcome));
   } else if (asker.context != nullptr) {
     of.file->completed(asker.context, outcome, later);
   }

@@ -41,8 +41,11 @@ struct Asker {
   abi::IO_STATUS_BLOCK* block = nullptr;  ///< gets the outcome; an OVERLAPPED begins with the same fields
   void* context = nullptr;                ///< what the file's completion port is told; null: nothing
   sync::Ref<sync::Event> event = {};      ///< set at the end, if there is one
-  void* routine = nullptr;                ///< called by the thread that asked, with error, count and block
+  void* routine = nullptr;                ///< called by the thread that asked
   sync::Waiter* thread = nullptr;         ///< the one that asked
+  /// What the routine gets: error, count and block; the same with a socket's error, and flags; or, as ntdll
+  /// has it, context and block.
+  enum class Called : std::uint8_t { for_file, for_socket, by_ntdll } called = Called::for_file;
 };
 
 struct Operation {

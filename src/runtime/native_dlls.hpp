@@ -16,6 +16,7 @@ inline constexpr loader::NativeDll kNativeDlls[] = {
     {"combase.dll", win32::kOle32},
     {"dnsapi.dll", win32::kDnsapi},
     {"iphlpapi.dll", win32::kIphlpapi},
+    {"mswsock.dll", win32::kMswsock},
     {"ole32.dll", win32::kOle32},
     {"oleaut32.dll", win32::kOleAut32},
     {"shell32.dll", win32::kShell32},

@@ -121,7 +121,7 @@ class Ref {
 /// An asynchronous procedure call: a function of the guest's that a thread runs when it waits alertably.
 struct Apc {
   void* routine = nullptr;
-  std::uint64_t arguments[3] = {};
+  std::uint64_t arguments[4] = {};
 };
 
 struct Waiter;

@@ -152,9 +152,9 @@ DWORD ended(sync::WaitOutcome outcome) {
 
 void run_apcs() {
   while (const auto apc = sync::take_apc(thread::current_waiter())) {
-    const auto& [first, second, third] = apc->arguments;
-    if (!thread::call_guest<void(std::uint64_t, std::uint64_t, std::uint64_t)>(apc->routine, first, second,
-                                                                               third)) {
+    const auto& [first, second, third, fourth] = apc->arguments;
+    if (!thread::call_guest<void(std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t)>(
+            apc->routine, first, second, third, fourth)) {
       return;  // the guest has ended
     }
   }

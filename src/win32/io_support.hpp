@@ -62,6 +62,12 @@ namespace bobbin::win32 {
   return {static_cast<std::uint32_t>(block.Status), block.Information};
 }
 
+/// How an operation ended. Waits for its event if it has one, else for the file; nothing, and last error, if
+/// it has not ended by then.
+[[nodiscard]] std::optional<io::Outcome> overlapped_outcome(abi::HANDLE handle,
+                                                            const abi::OVERLAPPED& overlapped,
+                                                            abi::DWORD milliseconds, bool alertable);
+
 [[nodiscard]] inline io::Operation reading(io::File& file, void* buffer, std::size_t size, io::Asker asker) {
   const std::span into(static_cast<std::byte*>(buffer), size);
   return {.kind = io::Operation::Kind::read,

@@ -109,21 +109,12 @@ std::uint32_t status_of(const OVERLAPPED& overlapped) {
       std::atomic_ref(const_cast<ULONG_PTR&>(overlapped.Internal)).load(std::memory_order_acquire));
 }
 
-/// Waits for its event if it has one, else for the file.
 BOOL GetOverlappedResultEx(HANDLE handle, OVERLAPPED* overlapped, DWORD* transferred, DWORD milliseconds,
                            BOOL alertable) {
-  if (status_of(*overlapped) == STATUS_PENDING) {
-    if (milliseconds == 0) return failed(ERROR_IO_INCOMPLETE);
-    const sync::Handle event = handle_value(overlapped->hEvent) & ~sync::Handle{1};
-    auto object = waitable_of(event != 0 ? guest_handle(event) : handle);
-    if (!object) return failed(object.error());
-    const DWORD outcome = wait_for(**object, deadline_of(milliseconds), alertable != FALSE);
-    if (outcome != STATUS_WAIT_0) return failed(outcome);  // WAIT_TIMEOUT or WAIT_IO_COMPLETION
-    if (status_of(*overlapped) == STATUS_PENDING) return failed(ERROR_IO_INCOMPLETE);  // it was for another
-  }
-  const std::uint32_t status = status_of(*overlapped);
-  *transferred = static_cast<DWORD>(overlapped->InternalHigh);
-  return succeeded(status) ? TRUE : failed(win32_error(status));
+  const auto ended = overlapped_outcome(handle, *overlapped, milliseconds, alertable != FALSE);
+  if (!ended) return FALSE;
+  *transferred = static_cast<DWORD>(ended->transferred);
+  return ended->good() ? TRUE : failed(win32_error(ended->status));
 }
 
 BOOL GetOverlappedResult(HANDLE handle, OVERLAPPED* overlapped, DWORD* transferred, BOOL wait) {
@@ -267,6 +258,22 @@ const Export kExports[] = {
 };
 
 }  // namespace
+
+std::optional<io::Outcome> overlapped_outcome(HANDLE handle, const OVERLAPPED& overlapped, DWORD milliseconds,
+                                              bool alertable) {
+  constexpr auto no_outcome = [](DWORD error) { return failed<std::optional<io::Outcome>>(error); };
+  if (status_of(overlapped) == STATUS_PENDING) {
+    if (milliseconds == 0) return no_outcome(ERROR_IO_INCOMPLETE);
+    const sync::Handle event = handle_value(overlapped.hEvent) & ~sync::Handle{1};
+    auto object = waitable_of(event != 0 ? guest_handle(event) : handle);
+    if (!object) return no_outcome(win32_error(object.error().status));
+    const DWORD outcome = wait_for(**object, deadline_of(milliseconds), alertable);
+    if (outcome != STATUS_WAIT_0) return no_outcome(outcome);  // WAIT_TIMEOUT or WAIT_IO_COMPLETION
+    if (status_of(overlapped) == STATUS_PENDING)
+      return no_outcome(ERROR_IO_INCOMPLETE);  // it was for another
+  }
+  return io::Outcome{status_of(overlapped), overlapped.InternalHigh};
+}
 
 std::span<const Export> ioapiset_natives() { return kExports; }
 

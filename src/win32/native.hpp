@@ -54,6 +54,7 @@ enum Dll : std::uint16_t {
   kDnsapi = 2048,
   kIphlpapi = 4096,
   kShlwapi = 8192,
+  kMswsock = 16384,
 };
 
 /// One exported function (loader/native_modules.hpp); `dlls` is a set of Dll.

@@ -25,6 +25,7 @@ std::span<const std::span<const Export>> all_natives() {
       libloaderapi_natives(),
       memoryapi_natives(),
       memoryapi_mappings_natives(),
+      mswsock_natives(),
       namedpipeapi_natives(),
       ntcrt_natives(),
       ntcrt_printf_natives(),

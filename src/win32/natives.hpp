@@ -25,6 +25,7 @@ std::span<const Export> iphlpapi_natives();
 std::span<const Export> libloaderapi_natives();
 std::span<const Export> memoryapi_natives();
 std::span<const Export> memoryapi_mappings_natives();
+std::span<const Export> mswsock_natives();
 std::span<const Export> namedpipeapi_natives();
 std::span<const Export> ntcrt_natives();
 std::span<const Export> ntcrt_printf_natives();

@@ -3,46 +3,23 @@
 #include <algorithm>
 #include <utility>
 
-#include "io/socket.hpp"
-#include "win32/io_support.hpp"
 #include "win32/natives.hpp"
+#include "win32/socket_support.hpp"
 
 namespace bobbin::win32 {
-namespace {
 
 using namespace abi;
 
-using SOCKET = ULONG_PTR;
-constexpr SOCKET INVALID_SOCKET = ~SOCKET{0};
-constexpr int SOCKET_ERROR = -1;
-enum : DWORD {
-  WSAEFAULT = 10014,
-  WSAEINVAL = 10022,
-  WSAENOTSOCK = 10038,
-  WSAEOPNOTSUPP = 10045,
-  WSAVERNOTSUPPORTED = 10092,
-};
-
-Borrowed<io::File> socket_of(SOCKET socket) {
-  auto file = find_file(reinterpret_cast<HANDLE>(socket));
-  if (!file) {
-    return fail({.kind = ErrorKind::invalid,
-                 .status = io::status_of_win32(WSAENOTSOCK),
-                 .what = "the handle names no socket"});
-  }
-  if (auto is_one = io::check_socket(**file); !is_one) return propagate(is_one);
-  return file;
+Result<std::optional<io::Outcome>> begin_socket(io::File& socket, io::Operation operation,
+                                                OVERLAPPED& overlapped, void* routine) {
+  auto asker = asker_of(overlapped, routine);
+  if (!asker) return propagate(asker);
+  asker->called = io::Asker::Called::for_socket;
+  operation.asker = std::move(*asker);
+  return services().files.operations().begin(socket, std::move(operation));
 }
 
-/// 0, or SOCKET_ERROR and last error.
-int outcome(const Result<void>& done) { return done ? 0 : failed(done.error(), SOCKET_ERROR); }
-
-/// Runs `use` on a socket.
-template <class Use>
-int with_socket(SOCKET socket, Use use) {
-  auto file = socket_of(socket);
-  return file ? use(**file) : failed(file.error(), SOCKET_ERROR);
-}
+namespace {
 
 // ---- starting and ending: nothing is to be prepared
 // ---------------------------------------------------------
@@ -130,16 +107,18 @@ int WSAEnumProtocolsW(const int* wanted, WSAPROTOCOL_INFOW* out, DWORD* size) {
 
 // ---- sockets ---------------------------------------------------------------------------------------------
 
-SOCKET WSASocketW(int family, int type, int protocol, PVOID information, DWORD, DWORD) {
+constexpr DWORD WSA_FLAG_OVERLAPPED = 1;
+
+SOCKET WSASocketW(int family, int type, int protocol, PVOID information, DWORD, DWORD flags) {
   if (information != nullptr) return failed(WSAEOPNOTSUPP, INVALID_SOCKET);  // one that a process shares
-  auto made = io::make_socket(family, type, protocol);
-  if (!made) return failed(made.error(), INVALID_SOCKET);
+  auto made = io::make_socket(family, type, protocol, (flags & WSA_FLAG_OVERLAPPED) != 0);
+  if (!made) return socket_failed(made.error(), INVALID_SOCKET);
   auto handle = services().handles.insert(std::move(*made));
-  return handle ? *handle : failed(handle.error(), INVALID_SOCKET);
+  return handle ? *handle : socket_failed(handle.error(), INVALID_SOCKET);
 }
 
 SOCKET socket(int family, int type, int protocol) {
-  return WSASocketW(family, type, protocol, nullptr, 0, 0);
+  return WSASocketW(family, type, protocol, nullptr, 0, WSA_FLAG_OVERLAPPED);
 }
 
 /// A socket stays in its process.
@@ -149,7 +128,7 @@ int WSADuplicateSocketW(SOCKET socket, DWORD, WSAPROTOCOL_INFOW*) {
 
 int closesocket(SOCKET socket) {
   auto file = socket_of(socket);
-  return file ? outcome(services().handles.close(socket)) : failed(file.error(), SOCKET_ERROR);
+  return file ? outcome(services().handles.close(socket)) : socket_failed(file.error());
 }
 
 int bind(SOCKET socket, const void* address, int size) {
@@ -166,7 +145,7 @@ int connect(SOCKET socket, const void* address, int size) {
 }
 
 int give_address(const Result<io::SocketAddress>& address, void* out, int* size) {
-  if (!address) return failed(address.error(), SOCKET_ERROR);
+  if (!address) return socket_failed(address.error());
   if (static_cast<std::uint32_t>(*size) < address->size) return failed(WSAEFAULT, SOCKET_ERROR);
   std::memcpy(out, address->bytes, address->size);
   *size = static_cast<int>(address->size);
@@ -179,13 +158,13 @@ int listen(SOCKET socket, int backlog) {
 
 SOCKET accept(SOCKET socket, void* address, int* size) {
   auto file = socket_of(socket);
-  if (!file) return failed(file.error(), INVALID_SOCKET);
+  if (!file) return socket_failed(file.error(), INVALID_SOCKET);
   io::SocketAddress peer;
   auto accepted = io::accept_socket(**file, peer, thread::current_waiter());
-  if (!accepted) return failed(accepted.error(), INVALID_SOCKET);
+  if (!accepted) return socket_failed(accepted.error(), INVALID_SOCKET);
   if (address != nullptr && give_address(peer, address, size) != 0) return INVALID_SOCKET;
   auto handle = services().handles.insert(std::move(*accepted));
-  return handle ? *handle : failed(handle.error(), INVALID_SOCKET);
+  return handle ? *handle : socket_failed(handle.error(), INVALID_SOCKET);
 }
 
 int getsockname(SOCKET socket, void* out, int* size) {
@@ -201,51 +180,44 @@ int shutdown(SOCKET socket, int how) {
 
 // ---- data ------------------------------------------------------------------------------------------------
 
-int count_of(const Result<std::size_t>& count) {
-  return count ? static_cast<int>(*count) : failed(count.error(), SOCKET_ERROR);
-}
-
-int recv(SOCKET socket, BYTE* buffer, int size, int flags) {
-  return with_socket(socket, [&](io::File& file) {
-    return count_of(io::receive(file, {reinterpret_cast<std::byte*>(buffer), static_cast<std::size_t>(size)},
-                                flags, thread::current_waiter()));
-  });
-}
-
-int send(SOCKET socket, const BYTE* buffer, int size, int flags) {
-  return with_socket(socket, [&](io::File& file) {
-    return count_of(io::send(file,
-                             {reinterpret_cast<const std::byte*>(buffer), static_cast<std::size_t>(size)},
-                             flags, thread::current_waiter()));
-  });
-}
-
 struct WSABUF {
   ULONG len;
   CHAR* buf;
 };
 
-/// What is sent is gone from the buffers on return, and what is received is there, so there is nothing to
-/// overlap; who asks for a completion is refused.
-bool wants_completion(const OVERLAPPED* overlapped, PVOID routine) {
-  if (overlapped == nullptr && routine == nullptr) return false;
-  set_last_error(WSAEOPNOTSUPP);
-  return true;
+io::Parts parts_of(const WSABUF* buffers, DWORD count) {
+  io::Parts parts;
+  for (DWORD i = 0; i < count; ++i) parts.push_back({buffers[i].buf, buffers[i].len});
+  return parts;
+}
+
+/// What was begun with an OVERLAPPED, as its caller sees it; `count` may be null.
+int answer(const Result<std::optional<io::Outcome>>& begun, DWORD* count) {
+  if (!begun) return socket_failed(begun.error());
+  if (!*begun) return failed(ERROR_IO_PENDING, SOCKET_ERROR);
+  if (!(*begun)->good()) return failed(io::socket_error_of((*begun)->status), SOCKET_ERROR);
+  if (count != nullptr) *count = static_cast<DWORD>((*begun)->transferred);
+  return 0;
 }
 
 int WSASendTo(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* sent, DWORD flags,
               const void* address, int address_size, OVERLAPPED* overlapped, PVOID routine) {
-  if (wants_completion(overlapped, routine)) return SOCKET_ERROR;
   return with_socket(socket, [&](io::File& file) {
-    std::vector<std::byte> all;
-    for (DWORD i = 0; i < count; ++i) {
-      const auto* bytes = reinterpret_cast<const std::byte*>(buffers[i].buf);
-      all.insert(all.end(), bytes, bytes + buffers[i].len);
+    std::optional<io::SocketAddress> to;
+    if (address != nullptr) {
+      const auto copy = io::address_from(address, static_cast<std::uint32_t>(address_size));
+      if (!copy) return socket_failed(copy.error());
+      to = *copy;
     }
-    const int done = count_of(io::send(file, all, static_cast<int>(flags), thread::current_waiter(), address,
-                                       static_cast<std::uint32_t>(address_size)));
-    if (done == SOCKET_ERROR) return SOCKET_ERROR;
-    *sent = static_cast<DWORD>(done);
+    io::Parts parts = parts_of(buffers, count);
+    if (overlapped != nullptr && file.overlaps()) {
+      auto operation = io::sending(file, std::move(parts), static_cast<int>(flags), to);
+      return answer(begin_socket(file, std::move(operation), *overlapped, routine), sent);
+    }
+    const auto done =
+        io::send(file, parts, static_cast<int>(flags), thread::current_waiter(), to ? &*to : nullptr);
+    if (!done) return socket_failed(done.error());
+    *sent = static_cast<DWORD>(*done);
     return 0;
   });
 }
@@ -257,23 +229,17 @@ int WSASend(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* sent, DWOR
 
 int WSARecvFrom(SOCKET socket, const WSABUF* buffers, DWORD count, DWORD* received, DWORD* flags, void* from,
                 int* from_size, OVERLAPPED* overlapped, PVOID routine) {
-  if (wants_completion(overlapped, routine)) return SOCKET_ERROR;
   return with_socket(socket, [&](io::File& file) {
-    std::size_t room = 0;
-    for (DWORD i = 0; i < count; ++i) room += buffers[i].len;
-    std::vector<std::byte> all(room);
-    io::SocketAddress sender;
-    const int done =
-        count_of(io::receive(file, all, static_cast<int>(*flags), thread::current_waiter(), &sender));
-    if (done == SOCKET_ERROR) return SOCKET_ERROR;
-    auto left = std::span<const std::byte>(all).first(static_cast<std::size_t>(done));
-    for (DWORD i = 0; i < count && !left.empty(); ++i) {
-      const std::size_t part = std::min<std::size_t>(left.size(), buffers[i].len);
-      std::memcpy(buffers[i].buf, left.data(), part);
-      left = left.subspan(part);
+    io::Parts parts = parts_of(buffers, count);
+    const auto options = static_cast<int>(std::exchange(*flags, 0));
+    if (overlapped != nullptr && file.overlaps()) {
+      auto operation = io::receiving(file, std::move(parts), options, from, from_size);
+      return answer(begin_socket(file, std::move(operation), *overlapped, routine), received);
     }
-    *received = static_cast<DWORD>(done);
-    *flags = 0;
+    io::SocketAddress sender;
+    const auto done = io::receive(file, parts, options, thread::current_waiter(), &sender);
+    if (!done) return socket_failed(done.error());
+    *received = static_cast<DWORD>(*done);
     return from == nullptr ? 0 : give_address(sender, from, from_size);
   });
 }
@@ -291,11 +257,31 @@ int sendto(SOCKET socket, CHAR* buffer, int size, int flags, const void* address
   return done == 0 ? static_cast<int>(sent) : SOCKET_ERROR;
 }
 
+int send(SOCKET socket, CHAR* buffer, int size, int flags) {
+  return sendto(socket, buffer, size, flags, nullptr, 0);
+}
+
 int recvfrom(SOCKET socket, CHAR* buffer, int size, int flags, void* from, int* from_size) {
   const WSABUF one{static_cast<ULONG>(size), buffer};
   DWORD received = 0, options = static_cast<DWORD>(flags);
   const int done = WSARecvFrom(socket, &one, 1, &received, &options, from, from_size, nullptr, nullptr);
   return done == 0 ? static_cast<int>(received) : SOCKET_ERROR;
+}
+
+int recv(SOCKET socket, CHAR* buffer, int size, int flags) {
+  return recvfrom(socket, buffer, size, flags, nullptr, nullptr);
+}
+
+BOOL WSAGetOverlappedResult(SOCKET socket, OVERLAPPED* overlapped, DWORD* transferred, BOOL wait,
+                            DWORD* flags) {
+  auto file = socket_of(socket);
+  if (!file) return socket_failed(file.error(), FALSE);
+  const auto ended =
+      overlapped_outcome(reinterpret_cast<HANDLE>(socket), *overlapped, wait ? INFINITE : 0, false);
+  if (!ended) return FALSE;
+  *transferred = static_cast<DWORD>(ended->transferred);
+  *flags = 0;
+  return ended->good() ? TRUE : failed(io::socket_error_of(ended->status));
 }
 
 // ---- waiting for many ------------------------------------------------------------------------------------
@@ -325,7 +311,7 @@ int select(int, FD_SET* reads, FD_SET* writes, FD_SET* exceptions, const TIMEVAL
   for (std::size_t i = 0; i < 3; ++i) {
     for (UINT at = 0; sets[i] != nullptr && at < std::min(sets[i]->fd_count, 64u); ++at) {
       auto file = socket_of(sets[i]->fd_array[at]);
-      if (!file) return failed(file.error(), SOCKET_ERROR);
+      if (!file) return socket_failed(file.error());
       io::Watched one{.socket = file->get(), .readable = false, .writable = false, .exceptional = false};
       one.*asks[i] = true;
       watched.push_back(one);
@@ -339,7 +325,7 @@ int select(int, FD_SET* reads, FD_SET* writes, FD_SET* exceptions, const TIMEVAL
                                     static_cast<std::uint64_t>(timeout->tv_usec) * 1'000);
   }
   const auto count = io::select_sockets(watched, deadline, thread::current_waiter());
-  if (!count) return failed(count.error(), SOCKET_ERROR);
+  if (!count) return socket_failed(count.error());
   auto next = watched.cbegin();
   for (std::size_t i = 0; i < 3; ++i) {
     if (sets[i] == nullptr) continue;
@@ -392,7 +378,7 @@ int WSAEnumNetworkEvents(SOCKET socket, HANDLE handle, PVOID out) {
   return with_socket(socket, [&](io::File&) {
     if (handle != nullptr) {
       auto event = event_of(handle);
-      if (!event) return failed(event.error(), SOCKET_ERROR);
+      if (!event) return socket_failed(event.error());
       (*event)->reset();
     }
     *static_cast<WSANETWORKEVENTS*>(out) = {};
@@ -406,25 +392,97 @@ int ioctlsocket(SOCKET socket, LONG command, ULONG* argument) {
   constexpr auto kNonBlocking = static_cast<LONG>(0x8004667Eu);  // FIONBIO
   constexpr LONG kBytesWaiting = 0x4004667F;                     // FIONREAD
   return with_socket(socket, [&](io::File& file) {
-    if (command == kNonBlocking) return outcome(io::set_blocking(file, *argument == 0));
+    if (command == kNonBlocking) return io::set_blocking(file, *argument == 0), 0;
     if (command != kBytesWaiting) return failed(WSAEOPNOTSUPP, SOCKET_ERROR);
     const auto count = io::bytes_waiting(file);
-    if (!count) return failed(count.error(), SOCKET_ERROR);
+    if (!count) return socket_failed(count.error());
     *argument = *count;
     return 0;
   });
 }
 
-/// Of what it can do, nothing is there.
-int WSAIoctl(SOCKET socket, DWORD, PVOID, DWORD, PVOID, DWORD, DWORD*, OVERLAPPED*, PVOID) {
-  return with_socket(socket, [](io::File&) { return failed(WSAEOPNOTSUPP, SOCKET_ERROR); });
+/// What a command of WSAIoctl is handed, and where its answer goes.
+struct Command {
+  DWORD code;
+  const BYTE* in;
+  DWORD in_size;
+  BYTE* out;
+  DWORD out_size;
+
+  /// The argument, if it is whole.
+  template <class T>
+  std::optional<T> argument() const {
+    T value;
+    if (in == nullptr || in_size < sizeof value) return std::nullopt;
+    std::memcpy(&value, in, sizeof value);
+    return value;
+  }
+  /// How much was answered; nothing if there is no room.
+  template <class T>
+  Result<DWORD> answer(const T& value) const {
+    if (out == nullptr || out_size < sizeof value) return io::socket_failure("there is no room", EFAULT);
+    std::memcpy(out, &value, sizeof value);
+    return DWORD{sizeof value};
+  }
+};
+
+Result<DWORD> carry_out(io::File& file, const Command& command) {
+  constexpr DWORD FIONBIO = 0x8004667E, FIONREAD = 0x4004667F, SIO_KEEPALIVE_VALS = 0x98000004,
+                  SIO_UDP_CONNRESET = 0x9800000C, SIO_GET_EXTENSION_FUNCTION_POINTER = 0xC8000006;
+  struct tcp_keepalive {
+    ULONG onoff, keepalivetime, keepaliveinterval;
+  };
+  const auto missing = [] { return io::socket_failure("there is no argument", EFAULT); };
+  switch (command.code) {
+    case FIONBIO:
+      if (const auto on = command.argument<ULONG>()) return io::set_blocking(file, *on == 0), DWORD{0};
+      return missing();
+    case FIONREAD: {
+      const auto count = io::bytes_waiting(file);
+      return count ? command.answer<ULONG>(*count) : fail(count.error());
+    }
+    case SIO_UDP_CONNRESET:
+      if (const auto on = command.argument<BOOL>())
+        return file.socket()->told_of_unreachable = *on != FALSE, DWORD{0};
+      return missing();
+    case SIO_KEEPALIVE_VALS:
+      if (const auto values = command.argument<tcp_keepalive>()) {
+        const auto set =
+            io::keep_alive(file, values->onoff != 0, values->keepalivetime, values->keepaliveinterval);
+        return set ? Result<DWORD>(0) : fail(set.error());
+      }
+      return missing();
+    case SIO_GET_EXTENSION_FUNCTION_POINTER: {
+      const auto wanted = command.argument<GUID>();
+      if (!wanted) return missing();
+      void* const function = socket_extension(*wanted);
+      if (function == nullptr) return io::socket_failure("there is no such function", EINVAL);
+      return command.answer(function);
+    }
+    default:
+      return io::socket_failure("there is no such command", EOPNOTSUPP);
+  }
+}
+
+/// Each command is complete on return, whoever is to be told.
+int WSAIoctl(SOCKET socket, DWORD code, BYTE* in, DWORD in_size, BYTE* out, DWORD out_size, DWORD* count,
+             OVERLAPPED* overlapped, PVOID routine) {
+  return with_socket(socket, [&](io::File& file) {
+    const auto answered = carry_out(file, {code, in, in_size, out, out_size});
+    if (!answered) return socket_failed(answered.error());
+    if (overlapped == nullptr || !file.overlaps()) return *count = *answered, 0;
+    io::Operation done{.kind = io::Operation::Kind::read,
+                       .attempt = [size = *answered] { return io::Outcome{STATUS_SUCCESS, size}; },
+                       .asker = {}};
+    return answer(begin_socket(file, std::move(done), *overlapped, routine), count);
+  });
 }
 
 int getsockopt(SOCKET socket, int level, int option, BYTE* out, int* size) {
   return with_socket(socket, [&](io::File& file) {
     const auto got = io::get_option(file, level, option,
                                     {reinterpret_cast<std::byte*>(out), static_cast<std::size_t>(*size)});
-    if (!got) return failed(got.error(), SOCKET_ERROR);
+    if (!got) return socket_failed(got.error());
     *size = static_cast<int>(*got);
     return 0;
   });
@@ -446,6 +504,7 @@ const Export kExports[] = {
     NATIVE(kWs2_32, WSAEnumProtocolsW),
     NATIVE(kWs2_32, WSAEventSelect),
     NATIVE(kWs2_32, WSAGetLastError),
+    NATIVE(kWs2_32, WSAGetOverlappedResult),
     NATIVE(kWs2_32, WSAIoctl),
     NATIVE(kWs2_32, WSARecv),
     NATIVE(kWs2_32, WSARecvFrom),
