@@ -1,5 +1,5 @@
 // MSVC's C++ exceptions: __CxxFrameHandler3 tables as clang writes them for *-windows-msvc, handled by the
-// guest's vcruntime140.dll.
+// guest's vcruntime140.dll; and the same program with __CxxFrameHandler4's, made of them by fh4.py.
 extern "C" {
 __declspec(dllimport) void* __stdcall GetStdHandle(unsigned long);
 __declspec(dllimport) int __stdcall WriteFile(void*, const void*, unsigned long, unsigned long*, void*);
