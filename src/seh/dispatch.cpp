@@ -66,18 +66,16 @@ std::uint64_t word(T* pointer) {
   return reinterpret_cast<std::uint64_t>(pointer);
 }
 
-constexpr std::size_t kXmm6 = 160 + 6 * 16;  ///< in CONTEXT::FltSave
-
 /// What undoing a frame may change.
 class Preserved {
  public:
   explicit Preserved(const CONTEXT& context) {
     std::memcpy(integers_, &context.Rax, sizeof integers_);
-    std::memcpy(xmm6_to_15_, context.FltSave + kXmm6, sizeof xmm6_to_15_);
+    std::memcpy(xmm6_to_15_, context.FltSave.XmmRegisters[6], sizeof xmm6_to_15_);
   }
   void restore(CONTEXT& context) const {
     std::memcpy(&context.Rax, integers_, sizeof integers_);
-    std::memcpy(context.FltSave + kXmm6, xmm6_to_15_, sizeof xmm6_to_15_);
+    std::memcpy(context.FltSave.XmmRegisters[6], xmm6_to_15_, sizeof xmm6_to_15_);
   }
 
  private:
@@ -144,7 +142,7 @@ class Dispatch {
   ExceptionAction resume() {
     CONTEXT& context = frame_.context;
     context.MxCsr &= 0xFFFF;  // a reserved bit would fault, here
-    std::memcpy(context.FltSave + 24, &context.MxCsr, sizeof context.MxCsr);
+    context.FltSave.MxCsr = context.MxCsr;
     s_.target = &context;
     return ExceptionAction::resume;
   }
@@ -218,26 +216,11 @@ class Dispatch {
     CONTEXT given;
     if (!guest_read(record, frame_.record) || !guest_read(context, given))
       return return_to_caller(STATUS_ACCESS_VIOLATION);
-    show(given);
+    frame_.unwind_to(given);
     frame_.context = given;
     if (first_chance) return begin();
     s_.pointers = {&frame_.record, &frame_.context};
     return end_guest(true);
-  }
-
-  /// Makes this frame one that unwinds to where `context` stands.
-  void show(const CONTEXT& context) {
-    frame_.rbx = context.Rbx;
-    frame_.rbp = context.Rbp;
-    frame_.rsi = context.Rsi;
-    frame_.rdi = context.Rdi;
-    frame_.r12 = context.R12;
-    frame_.r13 = context.R13;
-    frame_.r14 = context.R14;
-    frame_.r15 = context.R15;
-    std::memcpy(frame_.xmm6_to_15, context.FltSave + kXmm6, sizeof frame_.xmm6_to_15);
-    frame_.machine.rip = context.Rip;
-    frame_.machine.rsp = context.Rsp;
   }
 
   /// RtlCaptureStackBackTrace(skip, count, trace, hash).
@@ -316,17 +299,7 @@ class Dispatch {
     CONTEXT& context = walk().context;
     copy_registers(context, frame_.context);
     if (locate(context.Rip).kind == Located::outermost) {  // a native has trapped, or the Rip is 0
-      context.Rip = frame_.machine.rip;
-      context.Rsp = frame_.machine.rsp;
-      context.Rbx = frame_.rbx;
-      context.Rbp = frame_.rbp;
-      context.Rsi = frame_.rsi;
-      context.Rdi = frame_.rdi;
-      context.R12 = frame_.r12;
-      context.R13 = frame_.r13;
-      context.R14 = frame_.r14;
-      context.R15 = frame_.r15;
-      std::memcpy(context.FltSave + kXmm6, frame_.xmm6_to_15, sizeof frame_.xmm6_to_15);
+      frame_.undo(context);
     }
     s_.frames = 0;
     s_.nested = 0;
@@ -655,7 +628,7 @@ class Dispatch {
     }
     if (wants(CONTEXT_FLOATING_POINT)) {
       context.MxCsr = given.MxCsr;
-      std::memcpy(context.FltSave, given.FltSave, sizeof context.FltSave);
+      context.FltSave = given.FltSave;
     }
     return restore();
   }
@@ -677,15 +650,15 @@ class Dispatch {
       context.R15 = buffer.R15;
       context.Rip = buffer.Rip;
       context.MxCsr = buffer.MxCsr;
-      std::memcpy(context.FltSave, &buffer.FpCsr, sizeof buffer.FpCsr);
-      std::memcpy(context.FltSave + kXmm6, buffer.Xmm6ToXmm15, sizeof buffer.Xmm6ToXmm15);
+      context.FltSave.ControlWord = buffer.FpCsr;
+      std::memcpy(context.FltSave.XmmRegisters[6], buffer.Xmm6ToXmm15, sizeof buffer.Xmm6ToXmm15);
       return resume();
     }
     if (s_.record != nullptr && s_.record->ExceptionCode == STATUS_UNWIND_CONSOLIDATE &&
         s_.record->NumberParameters >= 1) {
       // The frames in between are gone, but what is on them is still used. From the function that is called
       // now, unwinding goes on at the frame that was unwound to.
-      show(context);
+      frame_.unwind_to(context);
       return call(Asked::consolidated, reinterpret_cast<void*>(s_.record->ExceptionInformation[0]),
                   word(s_.record));
     }

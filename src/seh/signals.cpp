@@ -95,17 +95,7 @@ bool dispatch(ucontext_t& host, const abi::EXCEPTION_RECORD& record, const abi::
   Image image{};
   image.frame.context = context;
   image.frame.record = record;
-  image.frame.rbx = at.Rbx;
-  image.frame.rbp = at.Rbp;
-  image.frame.rsi = at.Rsi;
-  image.frame.rdi = at.Rdi;
-  image.frame.r12 = at.R12;
-  image.frame.r13 = at.R13;
-  image.frame.r14 = at.R14;
-  image.frame.r15 = at.R15;
-  constexpr std::size_t kXmm6 = 160 + 6 * 16;
-  std::memcpy(image.frame.xmm6_to_15, at.FltSave + kXmm6, sizeof image.frame.xmm6_to_15);
-  image.frame.machine = {at.Rip, at.SegCs, at.EFlags, at.Rsp, at.SegSs};
+  image.frame.unwind_to(at);
   const std::uint64_t frame = (context.Rsp - sizeof image.frame) & ~std::uint64_t{15};
   if (!guest_copy(reinterpret_cast<void*>(frame - sizeof image.state), &image, sizeof image)) return false;
   auto& registers = host.uc_mcontext.gregs;

@@ -48,8 +48,8 @@ void read_host_context(const ucontext_t& host, abi::CONTEXT& context) noexcept {
     for (const Row& row : kIntegers) context.*row.guest = static_cast<abi::DWORD64>(registers[row.host]);
   }
   if (wants(context, abi::CONTEXT_FLOATING_POINT) && host.uc_mcontext.fpregs != nullptr) {
-    std::memcpy(context.FltSave, host.uc_mcontext.fpregs, sizeof context.FltSave);
-    std::memcpy(&context.MxCsr, context.FltSave + 24, sizeof context.MxCsr);
+    std::memcpy(&context.FltSave, host.uc_mcontext.fpregs, sizeof context.FltSave);
+    context.MxCsr = context.FltSave.MxCsr;
   }
 }
 
@@ -64,8 +64,7 @@ void write_host_context(ucontext_t& host, const abi::CONTEXT& context) noexcept 
     for (const Row& row : kIntegers) registers[row.host] = static_cast<greg_t>(context.*row.guest);
   }
   if (wants(context, abi::CONTEXT_FLOATING_POINT) && host.uc_mcontext.fpregs != nullptr) {
-    // The kernel keeps its own words in the last 48 bytes of the area.
-    std::memcpy(host.uc_mcontext.fpregs, context.FltSave, sizeof context.FltSave - 48);
+    std::memcpy(host.uc_mcontext.fpregs, &context.FltSave, offsetof(abi::XSAVE_FORMAT, Available));
   }
 }
 

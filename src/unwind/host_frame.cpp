@@ -240,12 +240,9 @@ std::uint64_t unwind_host_frame(const Memory& memory, abi::CONTEXT& context, boo
   for (unsigned column = 0; column < kColumns; ++column) {
     if ((rules.saved >> column & 1) == 0) continue;
     const std::uint64_t from = frame + static_cast<std::uint64_t>(rules.at[column]);
-    constexpr std::size_t kXmmInFxsave = 160;
-    const bool read =
-        column >= kXmm0
-            ? memory.read(from, caller.FltSave + kXmmInFxsave + std::size_t{16} * (column - kXmm0), 16)
-        : column == kReturnAddress ? memory.read(from, &caller.Rip, 8)
-                                   : memory.read(from, &integer(caller, column), 8);
+    const bool read = column >= kXmm0 ? memory.read(from, caller.FltSave.XmmRegisters[column - kXmm0], 16)
+                      : column == kReturnAddress ? memory.read(from, &caller.Rip, 8)
+                                                 : memory.read(from, &integer(caller, column), 8);
     if (!read) return 0;
   }
   context = caller;

@@ -91,10 +91,6 @@ bool read_info(const Memory& memory, std::uint64_t address, Info& info) {
 std::uint64_t& integer(CONTEXT& context, unsigned number) {
   return reinterpret_cast<std::uint64_t*>(&context.Rax)[number];  // in the order of their numbers
 }
-void* xmm(CONTEXT& context, unsigned number) {
-  constexpr std::size_t kXmmInFxsave = 160;
-  return context.FltSave + kXmmInFxsave + std::size_t{16} * number;
-}
 
 /// Undoing one frame.
 class Unwinder {
@@ -157,7 +153,7 @@ class Unwinder {
   }
   bool restore_xmm(unsigned number, std::uint64_t from) {
     if (saved_ != nullptr) saved_->FloatingContext[number] = reinterpret_cast<void*>(from);
-    return memory_.read(from, xmm(context_, number), 16);
+    return memory_.read(from, context_.FltSave.XmmRegisters[number], 16);
   }
 
   /// Undoes the steps of info_ that were done when control was `offset` bytes into its prologue.

@@ -113,7 +113,7 @@ TEST_F(Unwinding, RestoresSavedRegisters) {
   EXPECT_EQ(context.Rbx, word(2));
   EXPECT_EQ(context.R12, word(3));
   std::uint64_t xmm[4];
-  std::memcpy(xmm, context.FltSave + 160 + 6 * 16, sizeof xmm);
+  std::memcpy(xmm, context.FltSave.XmmRegisters[6], sizeof xmm);
   EXPECT_EQ(xmm[0], word(4));
   EXPECT_EQ(xmm[1], word(5));
   EXPECT_EQ(xmm[2], word(6));

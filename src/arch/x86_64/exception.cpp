@@ -1,6 +1,7 @@
 #include "arch/x86_64/exception.hpp"
 
 #include <array>
+#include <cstring>
 
 #include "arch/x86_64/fiber.hpp"
 
@@ -36,6 +37,33 @@ OwnFrame described(abi::RUNTIME_FUNCTION& row, const void* base) {
 }
 
 }  // namespace
+
+void ExceptionFrame::unwind_to(const abi::CONTEXT& at) noexcept {
+  rbx = at.Rbx;
+  rbp = at.Rbp;
+  rsi = at.Rsi;
+  rdi = at.Rdi;
+  r12 = at.R12;
+  r13 = at.R13;
+  r14 = at.R14;
+  r15 = at.R15;
+  std::memcpy(xmm6_to_15, at.FltSave.XmmRegisters[6], sizeof xmm6_to_15);
+  machine = {at.Rip, at.SegCs, at.EFlags, at.Rsp, at.SegSs};
+}
+
+void ExceptionFrame::undo(abi::CONTEXT& caller) const noexcept {
+  caller.Rbx = rbx;
+  caller.Rbp = rbp;
+  caller.Rsi = rsi;
+  caller.Rdi = rdi;
+  caller.R12 = r12;
+  caller.R13 = r13;
+  caller.R14 = r14;
+  caller.R15 = r15;
+  std::memcpy(caller.FltSave.XmmRegisters[6], xmm6_to_15, sizeof xmm6_to_15);
+  caller.Rip = machine.rip;
+  caller.Rsp = machine.rsp;
+}
 
 const OwnFrame* own_frame(std::uint64_t at) noexcept {
   static const std::array frames = {

@@ -40,6 +40,11 @@ struct ExceptionFrame {
     std::uint64_t rip, cs, eflags, rsp, ss;
   } machine;
   std::uint64_t reserved2;
+
+  /// Unwinding goes on where `at` stands.
+  void unwind_to(const abi::CONTEXT& at) noexcept;
+  /// Makes `caller` what it is once the frame is undone.
+  void undo(abi::CONTEXT& caller) const noexcept;
 };
 static_assert(sizeof(ExceptionFrame) == 0x6A0);
 
