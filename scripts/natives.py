@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The natives, as the tables in src/win32/ list them: NATIVE, NT_NATIVE, FAST, HOT and PARTIAL entries.
+"""The natives, as the tables in src/win32/ list them: NATIVE, NT_NATIVE, SYSTEM_CALL, FAST, HOT and PARTIAL entries.
 
   natives.py            one line for each: name, kind, file, and for a partial one what it leaves out
   natives.py --readme   check that README.md lists exactly the partial ones, and that they are few enough
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MOST_PARTIAL = 10
 BEGIN, END = "<!-- partial natives: written by scripts/natives.py --write -->", "<!-- end of partial natives -->"
 
-ENTRY = re.compile(r'\b(NATIVE_AT|NATIVE|NT_NATIVE|FAST|HOT|HOT_FAST|PARTIAL)\(\s*(k\w+(?:\s*\|\s*k\w+)*|[^,()]*\([^()]*\))\s*,\s*(\w+)\s*'
+ENTRY = re.compile(r'\b(NATIVE_AT|NATIVE|NT_NATIVE|SYSTEM_CALL|FAST|HOT|HOT_FAST|PARTIAL)\(\s*(k\w+(?:\s*\|\s*k\w+)*|[^,()]*\([^()]*\))\s*,\s*(\w+)\s*'
                    r'(?:,\s*((?:"(?:[^"\\]|\\.)*"\s*)+|\d+))?\)')
 ENTRY_AS = re.compile(r'\b(FAST|HOT)_AS\([^"]*"(\w+)"\s*,\s*([\w:]+)')  # exported under another name than its C++ one
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -23,7 +23,7 @@ COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 class Native(NamedTuple):
     name: str
-    kind: str     # NATIVE, NT_NATIVE, FAST, HOT or PARTIAL (the _AS forms count as theirs)
+    kind: str     # NATIVE, NT_NATIVE, SYSTEM_CALL, FAST, HOT or PARTIAL (the _AS forms count as theirs)
     file: str     # its file in src/win32/, without the folder
     void: bool    # returns nothing
     missing: str  # what a partial one leaves out

@@ -28,6 +28,7 @@ struct NativeExport {
   const char* partial = nullptr;         ///< what it leaves undone, if it does only part of its job
   const arch::FastPath* fast = nullptr;  ///< what guests call in its place, if it has one
   std::uint16_t ordinal = 0;             ///< by which programs import it, if there are such
+  bool system_call = false;              ///< hands the guest's pointers to the kernel on Windows
 };
 
 /// All natives by name. Built once, then read-only. A name may be there more than once, for different DLLs.

@@ -238,7 +238,7 @@ Result<void> State::build() {
                       return reinterpret_cast<std::uint64_t>(
                           win32::services().memory.take_guard(reinterpret_cast<const void*>(address)));
                     },
-                .is_system_call = &win32::is_system_call});
+                .answer_to_bad_pointer = &win32::answer_to_bad_pointer});
 
   auto first = threads->attach_current();
   if (!first) return propagate(first);

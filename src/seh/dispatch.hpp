@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "arch/x86_64/exception.hpp"
@@ -31,9 +32,9 @@ struct Host {
   /// If a guard page is at the address, it and its neighbours of that kind are ordinary pages from now on;
   /// the address of the lowest. 0 if there is none.
   std::uint64_t (*take_guard)(std::uint64_t address);
-  /// Whether what begins at the address is a system call on Windows: it answers STATUS_ACCESS_VIOLATION where
-  /// other natives raise it.
-  bool (*is_system_call)(std::uint64_t address);
+  /// What the native that begins at the address answers to a pointer that is bad (the kernel meets it on
+  /// Windows); nothing if the guest is to see an exception.
+  std::optional<std::uint64_t> (*answer_to_bad_pointer)(std::uint64_t address);
 };
 
 /// Before the first guest instruction. Faults of guest code become exceptions from here on.

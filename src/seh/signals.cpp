@@ -140,9 +140,11 @@ void raise_in_guest(int signal, const siginfo_t& info, ucontext_t& host, Thread&
     const std::uint64_t called = leave_host_frames(caller);
     dispatchable = called != 0;
     if (dispatchable && (signal == SIGSEGV || signal == SIGBUS)) {
-      if (record.ExceptionCode == abi::STATUS_ACCESS_VIOLATION && seh::host().is_system_call(called)) {
-        caller.Rax = abi::STATUS_ACCESS_VIOLATION;
-        return go_on_in_guest(host, thread, caller);
+      if (record.ExceptionCode == abi::STATUS_ACCESS_VIOLATION) {
+        if (const auto answer = seh::host().answer_to_bad_pointer(called); answer) {
+          caller.Rax = *answer;
+          return go_on_in_guest(host, thread, caller);
+        }
       }
       caller.EFlags = 0x202;
       record.ExceptionAddress = reinterpret_cast<abi::PVOID>(caller.Rip);

@@ -38,6 +38,7 @@ Result<void> must_be_current_process(HANDLE process) {
 
 Result<void> duplicate(HANDLE source_process, HANDLE source, HANDLE target_process, HANDLE* target,
                        bool inherit, DWORD options) {
+  probe_for_write(target);
   if (auto checked = must_be_current_process(source_process); !checked) return checked;
   auto object = object_of(source);
   if (!object) return propagate(object);
@@ -102,7 +103,7 @@ BOOL CompareObjectHandles(HANDLE one, HANDLE other) {
 const Export kExports[] = {
     NATIVE(kKernel32, CloseHandle),
     NATIVE(kKernel32, CompareObjectHandles),
-    NATIVE(kKernel32, DuplicateHandle),
+    SYSTEM_CALL(kKernel32, DuplicateHandle),
     NATIVE(kKernel32, GetHandleInformation),
     NT_NATIVE(kNtdll, NtClose),
     NT_NATIVE(kNtdll, NtDuplicateObject),

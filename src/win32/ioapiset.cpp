@@ -80,6 +80,8 @@ static_assert(sizeof(OVERLAPPED_ENTRY) == 32);
 BOOL GetQueuedCompletionStatusEx(HANDLE handle, OVERLAPPED_ENTRY* entries, ULONG room, ULONG* count,
                                  DWORD milliseconds, BOOL alertable) {
   if (entries == nullptr || count == nullptr || room == 0) return failed(ERROR_INVALID_PARAMETER);
+  probe_for_write(entries, std::size_t{room} * sizeof *entries);
+  probe_for_write(count);
   std::array<Packet, 64> packets;
   const std::size_t taken =
       take(handle, std::span(packets).first(std::min<std::size_t>(room, packets.size())), milliseconds,
@@ -249,7 +251,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, GetOverlappedResult),
     NATIVE(kKernel32, GetOverlappedResultEx),
     NATIVE(kKernel32, GetQueuedCompletionStatus),
-    NATIVE(kKernel32, GetQueuedCompletionStatusEx),
+    SYSTEM_CALL(kKernel32, GetQueuedCompletionStatusEx),
     NT_NATIVE(kNtdll, NtCancelIoFileEx),
     NT_NATIVE(kNtdll, NtDeviceIoControlFile),
     NATIVE(kKernel32, PostQueuedCompletionStatus),

@@ -220,7 +220,9 @@ bool guard_own_stack(std::byte* begin, std::size_t size) {
 
 NTSTATUS NtProtectVirtualMemory(HANDLE process, PVOID* base, SIZE_T* size, ULONG protect, ULONG* old) {
   if (!is_this_process(process)) return status(STATUS_INVALID_HANDLE);
-  if (old == nullptr) return status(STATUS_ACCESS_VIOLATION);
+  probe_for_write(base);
+  probe_for_write(size);
+  probe_for_write(old, sizeof *old);
   const auto pages = pages_of(*base, *size);
   if (!pages || *size == 0) return status(STATUS_INVALID_PARAMETER);
   const bool of_image = services().memory.query(pages->at).type == memory::Type::image;
@@ -357,10 +359,10 @@ const Export kExports[] = {
     NATIVE(kKernel32, VirtualFree),
     NATIVE(kKernel32, VirtualFreeEx),
     NATIVE(kKernel32, VirtualLock),
-    NATIVE(kKernel32, VirtualProtect),
-    NATIVE(kKernel32, VirtualProtectEx),
-    NATIVE(kKernel32, VirtualQuery),
-    NATIVE(kKernel32, VirtualQueryEx),
+    SYSTEM_CALL(kKernel32, VirtualProtect),
+    SYSTEM_CALL(kKernel32, VirtualProtectEx),
+    SYSTEM_CALL(kKernel32, VirtualQuery),
+    SYSTEM_CALL(kKernel32, VirtualQueryEx),
     NATIVE(kKernel32, VirtualUnlock),
     NATIVE(kKernel32, WriteProcessMemory),
     NT_NATIVE(kNtdll, NtAllocateVirtualMemory),

@@ -14,7 +14,10 @@
 // and turns bad_alloc into ERROR_NOT_ENOUGH_MEMORY. The guest's import table points straight at that entry.
 // Where a pointer that the guest handed over is bad, the guest sees an exception at its call, and the native
 // is left where it stands, without destructors (seh/signals.cpp): so none holds a lock of ours while it
-// touches the guest's memory, and what owns more than memory touches it first.
+// touches the guest's memory, and what owns more than memory touches it first. Functions that on Windows hand
+// all such pointers to a system call are listed with SYSTEM_CALL: there it is the kernel that meets the bad
+// pointer, so they answer ERROR_NOACCESS. It looks before it does anything, and so do they:
+// probe_for_write().
 // A hot leaf native (no lock, no allocation, no SysV call on its fast path, or ten xmm registers must be
 // saved) is written as an ms_abi function itself and listed with HOT. A function that programs call all the
 // time can have a fast path in assembly before it, and is listed with FAST. A function that does only part of
@@ -75,6 +78,19 @@ T failed(const Error& error, T answer = {}) {
 }
 /// TRUE, or FALSE and last error.
 inline abi::BOOL done(const Result<void>& result) { return result ? abi::TRUE : failed(result.error()); }
+
+/// Faults now, rather than when something has been done, if the guest's memory cannot be written.
+inline void probe_for_write(void* at, std::size_t size) {
+  constexpr std::size_t kPage = 4096;
+  auto* const bytes = static_cast<volatile std::byte*>(at);
+  for (std::size_t i = 0; i < size; i += kPage) bytes[i] = bytes[i];
+  if (size != 0) bytes[size - 1] = bytes[size - 1];
+}
+/// The same for what a function is to put out; nothing at nullptr.
+template <class T>
+void probe_for_write(T* out) {
+  if (out != nullptr) probe_for_write(out, sizeof *out);
+}
 
 /// Says on stderr, once per name, that a PARTIAL native was called.
 void report_partial(const char* name, const char* what_is_missing);
@@ -138,6 +154,13 @@ struct PartialEntry<Function, Name, Missing> {
 #define NATIVE_AT(dlls, function, ordinal)                                                                  \
   {#function, reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, 0>::call), dlls, nullptr, nullptr, \
    ordinal}
+/// A kernel32-style function all of whose pointers are the kernel's to read and to write: FALSE or 0, and
+/// ERROR_NOACCESS, where one is bad.
+#define SYSTEM_CALL(from, function)                                                 \
+  {.name = #function,                                                               \
+   .address = reinterpret_cast<void*>(&::bobbin::win32::Entry<&function, 0>::call), \
+   .dlls = from,                                                                    \
+   .system_call = true}
 /// An ntdll-style function: STATUS_NO_MEMORY when memory runs out.
 #define NT_NATIVE(dlls, function) \
   {#function,                     \

@@ -71,15 +71,17 @@ std::span<const std::span<const Export>> all_natives() {
   return tables;
 }
 
-bool is_system_call(std::uint64_t address) noexcept {
+std::optional<std::uint64_t> answer_to_bad_pointer(std::uint64_t address) noexcept {
   for (const auto& table : all_natives()) {
     for (const Export& native : table) {
+      if (reinterpret_cast<std::uint64_t>(native.address) != address) continue;
       const std::string_view name(native.name);
-      if (reinterpret_cast<std::uint64_t>(native.address) == address)
-        return name.starts_with("Nt") || name.starts_with("Zw");
+      if (name.starts_with("Nt") || name.starts_with("Zw")) return abi::STATUS_ACCESS_VIOLATION;
+      if (native.system_call) return failed<std::uint64_t>(abi::ERROR_NOACCESS);
+      return std::nullopt;
     }
   }
-  return false;
+  return std::nullopt;
 }
 
 }  // namespace bobbin::win32

@@ -1,6 +1,8 @@
 // The tables of natives, one for each file of this room. natives.cpp joins them.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 
 #include "win32/native.hpp"
@@ -70,8 +72,9 @@ std::span<const Export> winuser_natives();
 
 /// Every table, in the order of the list above.
 [[nodiscard]] std::span<const std::span<const Export>> all_natives();
-/// Whether a native that begins at the address is a system call on Windows: Nt* and Zw*. Looks at all of
-/// them.
-[[nodiscard]] bool is_system_call(std::uint64_t address) noexcept;
+/// What the native that begins at the address answers to a pointer that is bad, last error included, if it is
+/// the kernel that meets it on Windows: Nt*, Zw* and SYSTEM_CALL. Nothing of others, which raise. Looks at
+/// all.
+[[nodiscard]] std::optional<std::uint64_t> answer_to_bad_pointer(std::uint64_t address) noexcept;
 
 }  // namespace bobbin::win32

@@ -92,16 +92,16 @@ DWORD ResumeThread(HANDLE handle) {
 }
 
 BOOL GetThreadContext(HANDLE handle, CONTEXT* context) {
-  return with_thread(handle, [context](thread::Thread& thread) {
-    auto got = services().threads.get_context(thread, *context);
-    return got ? TRUE : failed(got.error());
-  });
+  CONTEXT copy = *context;
+  const BOOL got = with_thread(
+      handle, [&copy](thread::Thread& thread) { return done(services().threads.get_context(thread, copy)); });
+  if (got) *context = copy;
+  return got;
 }
 
 BOOL SetThreadContext(HANDLE handle, const CONTEXT* context) {
-  return with_thread(handle, [context](thread::Thread& thread) {
-    auto set = services().threads.set_context(thread, *context);
-    return set ? TRUE : failed(set.error());
+  return with_thread(handle, [copy = *context](thread::Thread& thread) {
+    return done(services().threads.set_context(thread, copy));
   });
 }
 
@@ -316,7 +316,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, GetCurrentThreadStackLimits),
     NATIVE(kKernel32, GetExitCodeThread),
     NATIVE(kKernel32, GetProcessIdOfThread),
-    NATIVE(kKernel32, GetThreadContext),
+    SYSTEM_CALL(kKernel32, GetThreadContext),
     NATIVE(kKernel32, GetThreadIOPendingFlag),
     NATIVE(kKernel32, GetThreadId),
     NATIVE(kKernel32, GetThreadPriority),
@@ -330,7 +330,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, ResumeThread),
     NATIVE(kNtdll, RtlExitUserProcess),
     NATIVE(kNtdll, RtlExitUserThread),
-    NATIVE(kKernel32, SetThreadContext),
+    SYSTEM_CALL(kKernel32, SetThreadContext),
     NATIVE(kKernel32, SetThreadPriority),
     NATIVE(kKernel32, SetThreadStackGuarantee),
     NATIVE(kKernel32, SuspendThread),

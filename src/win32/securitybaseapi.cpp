@@ -142,7 +142,7 @@ const Export kExports[] = {
     NATIVE(kAdvapi32, LookupAccountSidW),
     NATIVE(kAdvapi32, AdjustTokenPrivileges),
     NATIVE(kAdvapi32, GetFileSecurityW),
-    NATIVE(kAdvapi32, GetTokenInformation),
+    SYSTEM_CALL(kAdvapi32, GetTokenInformation),
     NATIVE(kAdvapi32, LookupPrivilegeValueA),
     NATIVE(kAdvapi32, LookupPrivilegeValueW),
     NATIVE(kAdvapi32, OpenProcessToken),

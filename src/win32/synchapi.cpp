@@ -157,6 +157,7 @@ HANDLE OpenSemaphoreA(DWORD access, BOOL inherit, const char* name) {
 }
 
 BOOL ReleaseSemaphore(HANDLE handle, LONG count, LONG* previous) {
+  probe_for_write(previous);
   LONG before = 0;
   const BOOL done = with<Semaphore>(handle, sync::Kind::semaphore, [&](Semaphore& semaphore) {
     auto released = semaphore.release(count);
@@ -391,7 +392,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, OpenWaitableTimerW),
     NATIVE(kKernel32, PulseEvent),
     NATIVE(kKernel32, ReleaseMutex),
-    NATIVE(kKernel32, ReleaseSemaphore),
+    SYSTEM_CALL(kKernel32, ReleaseSemaphore),
     NATIVE(kKernel32, ResetEvent),
     NATIVE(kKernel32, SetEvent),
     NATIVE(kKernel32, SetWaitableTimer),

@@ -197,6 +197,7 @@ std::uint32_t list_folder(io::File& folder, bool restart, bool with_id, LPVOID o
 }
 
 BOOL GetFileInformationByHandleEx(HANDLE handle, DWORD information_class, LPVOID out, DWORD size) {
+  probe_for_write(out, size);
   auto file = file_of(handle);
   if (!file) return failed(file.error());
   const auto info = (*file)->info();
@@ -332,7 +333,7 @@ const Export kExports[] = {
     NATIVE(kKernel32, CreateHardLinkW),
     NATIVE(kKernel32, CreateSymbolicLinkA),
     NATIVE(kKernel32, CreateSymbolicLinkW),
-    NATIVE(kKernel32, GetFileInformationByHandleEx),
+    SYSTEM_CALL(kKernel32, GetFileInformationByHandleEx),
     NATIVE(kKernel32, MoveFileA),
     NATIVE(kKernel32, MoveFileExA),
     NATIVE(kKernel32, MoveFileExW),

@@ -1,7 +1,7 @@
 // Natives that are handed bad pointers: each raises an access violation where it was called, with the right
 // access and address; then it is called again with a good pointer, which would hang if a lock of its were
-// still taken. What is the kernel's to read or write on Windows answers an error instead. By clang only: GCC
-// knows no __try.
+// still taken. What is the kernel's to read or write on Windows answers an error instead, and has done
+// nothing. By clang only: GCC knows no __try.
 #define _WIN32_WINNT 0x0A00
 #include "../check.h"
 
@@ -402,6 +402,91 @@ static void check_registers(void) {
 
 // ---- what the kernel looks at ----------------------------------------------------------------------------
 
+/// Is FALSE or 0 and sets ERROR_NOACCESS.
+#define TRY_ANSWER(which, bad, call)                                                         \
+  do {                                                                                       \
+    p = (bad);                                                                               \
+    prepare();                                                                               \
+    SetLastError(0);                                                                         \
+    __try {                                                                                  \
+      if (call) SetLastError(0);                                                             \
+    } __except (keep(GetExceptionInformation())) {                                           \
+    }                                                                                        \
+    if (g_seen.raised || GetLastError() != ERROR_NOACCESS) {                                 \
+      ++g_failures;                                                                          \
+      printf("%s, %s: raised %d, error %lu\n", #call, which, g_seen.raised, GetLastError()); \
+    }                                                                                        \
+  } while (0)
+#define ANSWERS_READ(setup, call)             \
+  do {                                        \
+    char* p;                                  \
+    TRY_ANSWER("low", (char*)0x10, call);     \
+    TRY_ANSWER("unmapped", g_unmapped, call); \
+    GOOD(setup, call);                        \
+  } while (0)
+#define ANSWERS(call)                          \
+  do {                                         \
+    char* p;                                   \
+    TRY_ANSWER("read-only", g_readonly, call); \
+    ANSWERS_READ((void)0, call);               \
+  } while (0)
+
+static DWORD WINAPI waits(void* event) { return WaitForSingleObject(event, INFINITE); }
+
+static void check_system_calls(void) {
+  const HANDLE self = GetCurrentProcess();
+  MEMORY_BASIC_INFORMATION memory;
+  ANSWERS(VirtualQuery(g_good, (MEMORY_BASIC_INFORMATION*)p, sizeof memory) == sizeof memory);
+  ANSWERS(VirtualQueryEx(self, g_good, (MEMORY_BASIC_INFORMATION*)p, sizeof memory) == sizeof memory);
+  char* const page = g_good + kSize;
+  ANSWERS(VirtualProtect(page, 1, PAGE_READONLY, (DWORD*)p) && *(DWORD*)p == PAGE_READWRITE);
+  ANSWERS(VirtualProtectEx(self, page, 1, PAGE_READWRITE, (DWORD*)p) && *(DWORD*)p == PAGE_READONLY);
+  CHECK(!VirtualProtect(page, 1, PAGE_READONLY, NULL) && GetLastError() == ERROR_NOACCESS);
+  CHECK(VirtualQuery(page, &memory, sizeof memory) && memory.Protect == PAGE_READWRITE);
+
+  DWORD before = 0, after = 0;
+  CHECK(GetProcessHandleCount(self, &before));
+  ANSWERS(DuplicateHandle(self, g_event, self, (HANDLE*)p, 0, FALSE, DUPLICATE_SAME_ACCESS));
+  CHECK(GetProcessHandleCount(self, &after) && after == before + 1);
+  CloseHandle(*(HANDLE*)g_good);
+
+  const HANDLE semaphore = CreateSemaphoreA(NULL, 1, 2, NULL);
+  ANSWERS(ReleaseSemaphore(semaphore, 1, (LONG*)p) && *(LONG*)p == 1);
+  CloseHandle(semaphore);
+
+  const HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
+  ULONG count;
+  OVERLAPPED_ENTRY entry;
+  PostQueuedCompletionStatus(port, 1, 2, NULL);
+  PostQueuedCompletionStatus(port, 3, 4, NULL);
+  ANSWERS(GetQueuedCompletionStatusEx(port, (OVERLAPPED_ENTRY*)p, 1, &count, 0, FALSE) &&
+          ((OVERLAPPED_ENTRY*)p)->lpCompletionKey == 2);
+  ANSWERS(GetQueuedCompletionStatusEx(port, &entry, 1, (ULONG*)p, 0, FALSE) && entry.lpCompletionKey == 4);
+  CloseHandle(port);
+
+  ANSWERS(GetFileInformationByHandleEx(g_file, FileStandardInfo, p, sizeof(FILE_STANDARD_INFO)));
+
+  // What a suspended thread is asked for; two calls, for a lock that the first left taken.
+  const HANDLE go = CreateEventA(NULL, TRUE, FALSE, NULL);
+  const HANDLE thread = CreateThread(NULL, 0, waits, go, CREATE_SUSPENDED, NULL);
+  CONTEXT context = {.ContextFlags = CONTEXT_CONTROL};
+  ANSWERS_READ(((CONTEXT*)p)->ContextFlags = CONTEXT_CONTROL,
+               GetThreadContext(thread, (CONTEXT*)p) && ((CONTEXT*)p)->Rip != 0);
+  context.Rip = ((CONTEXT*)g_good)->Rip;
+  context.Rsp = ((CONTEXT*)g_good)->Rsp;
+  context.EFlags = ((CONTEXT*)g_good)->EFlags;
+  ANSWERS_READ(*(CONTEXT*)p = context, SetThreadContext(thread, (CONTEXT*)p));
+  {
+    char* p;
+    TRY_ANSWER("read-only", g_readonly, GetThreadContext(thread, (CONTEXT*)p));
+  }
+  ResumeThread(thread);
+  SetEvent(go);
+  CHECK(WaitForSingleObject(thread, INFINITE) == WAIT_OBJECT_0);
+  CloseHandle(thread);
+  CloseHandle(go);
+}
+
 static void check_errors(void) {
   DWORD count = 77;
   SetLastError(0);
@@ -460,6 +545,7 @@ int main(void) {
   check_locks();
   check_registers();
   check_errors();
+  check_system_calls();
   HANDLE threads[4];
   for (int i = 0; i < 4; ++i) threads[i] = CreateThread(NULL, 0, faults_often, NULL, 0, NULL);
   CHECK(WaitForMultipleObjects(4, threads, TRUE, INFINITE) == WAIT_OBJECT_0);
