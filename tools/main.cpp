@@ -67,6 +67,8 @@ void add_runtime_options(CLI::App& command, Settings& settings) {
       .add_option("--on-deadlock", settings.on_deadlock,
                   "When threads wait for each other: exit (with 3, after saying so) or hang, as on Windows")
       ->check(CLI::IsMember({"exit", "hang"}));
+  command.add_flag("--missing", settings.options.list_missing,
+                   "At the end, list the functions that GetProcAddress was asked for in vain");
   command.add_flag(
       "--lint", settings.options.lint,
       "Say what the guest does wrong under the loader lock, and what unloaded DLLs leave behind");

@@ -81,6 +81,7 @@ std::vector<std::string> Settings::child_command() const {
   for (const auto& [letter, folder] : options.drives)
     add("--drive", std::string{letter, '='} + absolute(folder));
   for (const std::string& category : trace) add("--trace", category);
+  if (options.list_missing) words.emplace_back("--missing");
   if (options.lint) words.emplace_back("--lint");
   if (!lint_json.empty()) add("--lint-json", absolute(lint_json));
   return words;

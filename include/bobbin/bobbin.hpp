@@ -379,6 +379,8 @@ struct Options {
   /// Called for each Finding (whether or not `lint` is set), on the thread that did it, which may hold the
   /// loader lock: it must not call into the guest.
   std::function<void(const Finding&)> on_finding = {};
+  /// At the end of the guest, says on stderr which functions it asked GetProcAddress for in vain.
+  bool list_missing = false;
   /// Set of TraceCategory; lines go to `trace_sink`, or to stderr if there is none.
   std::uint32_t trace = 0;
   void (*trace_sink)(std::string_view line) = nullptr;

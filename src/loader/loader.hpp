@@ -64,6 +64,9 @@ struct Options {
   std::function<void(std::uint32_t code)> on_exit;
   /// If there is one, the guest is watched for what Lint finds.
   FindingSink on_finding = {};
+  /// Told of each function that the guest asks for and that is not there: "foo.dll!function". Called under
+  /// the loader lock.
+  std::function<void(std::string name)> on_missing = {};
 };
 
 /// How a module is wanted.
@@ -120,6 +123,8 @@ class Loader final : public thread::LifeObserver {
   /// GetProcAddress. Errors name module and function.
   [[nodiscard]] Result<void*> procedure(const Found& module, std::string_view name);
   [[nodiscard]] Result<void*> procedure(const Found& module, std::uint32_t ordinal);
+  /// Tells whoever listens that the guest asked for it in vain: a name, or "#ordinal".
+  void note_missing(const Found& module, std::string_view function) const;
 
   /// Fills one slot of a delay-import descriptor (ResolveDelayLoadedAPI): loads the DLL if need be. `wanted`
   /// becomes what the slot is for, as far as that was found out before something failed.

@@ -9,6 +9,7 @@
 #include "loader/loader.hpp"
 #include "loader/transaction.hpp"
 #include "nls/utf.hpp"
+#include "trace/trace.hpp"
 
 namespace bobbin::loader {
 namespace {
@@ -87,6 +88,13 @@ Result<void*> Loader::procedure(const Found& module, std::string_view name) {
 
 Result<void*> Loader::procedure(const Found& module, std::uint32_t ordinal) {
   return resolve(nullptr, *module, {.name = {}, .ordinal = ordinal});
+}
+
+void Loader::note_missing(const Found& module, std::string_view function) const {
+  if (trace::on(trace::Category::native)) {
+    trace::emit(trace::Category::native, fmt::format("asked for in vain: {}!{}", module->name, function));
+  }
+  if (options_.on_missing) options_.on_missing(fmt::format("{}!{}", module->name, function));
 }
 
 /// Keeps a module while a load goes on that it asked for: a DllMain of that load may free it.

@@ -5,9 +5,12 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <mutex>
 #include <new>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "abi/status.hpp"
 #include "loader/guard.hpp"
@@ -222,6 +225,12 @@ Result<void> State::build() {
   loader_options.on_exit = [this](std::uint32_t code) { on_exit(code); };
   if (options.lint || options.on_finding)
     loader_options.on_finding = [this](const loader::Finding& found) { report(found); };
+  if (options.list_missing) {
+    loader_options.on_missing = [this](std::string name) {
+      const std::scoped_lock lock(missing_mutex_);
+      ++missing_[std::move(name)];
+    };
+  }
   loader =
       std::make_unique<loader::Loader>(std::move(loader_options), space, *engine, *threads, peb, loader_lock);
   services = std::make_unique<win32::Services>(
@@ -267,6 +276,19 @@ void State::report(const loader::Finding& found) {
   if (options.on_finding) options.on_finding(finding);
 }
 
+/// In one piece, for programs that the guest has started may say theirs.
+void State::list_missing() {
+  if (!options.list_missing) return;
+  const std::scoped_lock lock(missing_mutex_);
+  std::string text =
+      fmt::format("bobbin: {} asked for {} in vain{}\n",
+                  std::filesystem::path(process->options().program).filename().string(),
+                  missing_.empty() ? "no function" : "these functions", missing_.empty() ? "" : ":");
+  for (const auto& [name, times] : missing_)
+    text += times == 1 ? fmt::format("  {}\n", name) : fmt::format("  {} ({} times)\n", name, times);
+  std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
 void State::fill_peb() {
   sync::initialize(loader_lock, 0);
   sync::initialize(peb_lock, 0);
@@ -296,7 +318,10 @@ void State::shut_down() noexcept {
     return;
   }
   const bool attached = loader && threads && thread::current_or_null() != nullptr;
-  if (attached && !ended) loader->unload_all();
+  if (attached && !ended) {
+    loader->unload_all();
+    list_missing();
+  }
   if (threads) threads->stop_all_others(exit_code);
   ended = true;  // from now on nobody attaches
   if (files) files->operations().stop();
@@ -333,6 +358,7 @@ void State::on_exit(std::uint32_t code) {
   ended = true;
   ended.notify_all();
   process->leave(code);
+  list_missing();
   if (options.exit_ends_host) {
     if (const char* nth = getenv("BOBBIN_FAIL_ALLOCATION"); nth != nullptr && os::fail_allocation(0) != 0)
       std::fprintf(stderr, "bobbin: BOBBIN_FAIL_ALLOCATION=%s: there were fewer allocations than that\n",

@@ -3,7 +3,9 @@
 
 #include <array>
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -90,8 +92,11 @@ struct State {
   void report(const sync::Deadlock& found);  // deadlock.cpp
   void report(const loader::Finding& found);
   void on_exit(std::uint32_t code);
+  void list_missing();
 
   bool shut_ = false;
+  std::mutex missing_mutex_;
+  std::map<std::string, std::size_t> missing_;  ///< what was asked for in vain, and how often; missing_mutex_
   std::atomic<bool> exiting_{false};
 };
 

@@ -9,7 +9,6 @@
 #include "loader/guard.hpp"
 #include "loader/loader.hpp"
 #include "nls/utf.hpp"
-#include "trace/trace.hpp"
 #include "win32/guest_callback.hpp"
 #include "win32/handles.hpp"
 #include "win32/natives.hpp"
@@ -202,22 +201,29 @@ DWORD GetModuleFileNameA(HMODULE handle, LPSTR buffer, DWORD size) {
   return name.empty() ? 0 : copy_name<char>(name, buffer, size);
 }
 
+/// By name or by ordinal; what is not there is noted.
+template <class Wanted>
+Result<void*> procedure(const Found& module, Wanted wanted) {
+  auto address = modules().procedure(module, wanted);
+  if (!address) {
+    if constexpr (std::is_integral_v<Wanted>)
+      modules().note_missing(module, fmt::format("#{}", wanted));
+    else
+      modules().note_missing(module, wanted);
+  }
+  return address;
+}
+
 FARPROC GetProcAddress(HMODULE handle, LPCSTR name) {
   const auto number = reinterpret_cast<std::uintptr_t>(name);
   const bool by_ordinal = number <= 0xFFFF;
   const auto text = by_ordinal ? std::string_view() : std::string_view(name);
   const Found module = module_of(handle);
   if (!module) return nullptr;
-  auto address = by_ordinal ? modules().procedure(module, static_cast<std::uint32_t>(number))
-                            : modules().procedure(module, text);
+  auto address = by_ordinal ? procedure(module, static_cast<std::uint32_t>(number)) : procedure(module, text);
   if (address) return *address;
   // Windows answers 127 for a name and 182 for an ordinal, whatever broke on the way.
   set_last_error(by_ordinal ? ERROR_INVALID_ORDINAL : ERROR_PROC_NOT_FOUND);
-  if (trace::on(trace::Category::native)) {
-    trace::emit(trace::Category::native, by_ordinal
-                                             ? fmt::format("asked for in vain: {}!#{}", module->name, number)
-                                             : fmt::format("asked for in vain: {}!{}", module->name, text));
-  }
   return nullptr;
 }
 
@@ -373,7 +379,8 @@ NTSTATUS LdrGetProcedureAddress(PVOID base, const ANSI_STRING* name, ULONG ordin
   {
     const Found module = modules().find_by_base(base);
     if (!module) return nt(STATUS_DLL_NOT_FOUND);
-    found = name != nullptr ? modules().procedure(module, text) : modules().procedure(module, ordinal);
+    found = name != nullptr ? procedure(module, std::string_view(text))
+                            : procedure(module, std::uint32_t{ordinal});
   }
   if (!found) return nt(found.error());
   *address = *found;
