@@ -58,6 +58,12 @@ class Reader {
     constexpr std::array<std::uint8_t, 8> kSizes = {8, 0, 2, 4, 8, 0, 0, 0};
     skip(kSizes[encoding & 7]);
   }
+  /// A block of bytes, behind its length.
+  const std::uint8_t* block() {
+    const std::uint8_t* const begin = at_;
+    skip(number());
+    return begin;
+  }
   [[nodiscard]] const std::uint8_t* at() const { return at_; }
 
  private:
@@ -68,18 +74,23 @@ class Reader {
 struct Rules {
   unsigned base = 0;  ///< the frame begins at this register + offset
   std::int64_t offset = 0;
-  std::uint64_t saved = 0;  ///< a bit for each column that is saved, at `at` from where the frame begins
-  std::array<std::int64_t, kColumns> at{};
+  const std::uint8_t* begin = nullptr;  ///< or where this expression says
+  /// Where a column is saved.
+  struct Saved {
+    bool anywhere = false;
+    std::int64_t distance = 0;            ///< from where the frame begins
+    const std::uint8_t* place = nullptr;  ///< or where this expression says
+  };
+  std::array<Saved, kColumns> saved{};
 
   void save(std::uint64_t column, std::int64_t distance) {
-    if (column >= kColumns) return;
-    saved |= std::uint64_t{1} << column;
-    at[column] = distance;
+    set(column, {.anywhere = true, .distance = distance});
   }
   void restore(std::uint64_t column, const Rules& first) {
-    if (column >= kColumns) return;
-    saved = (saved & ~(std::uint64_t{1} << column)) | (first.saved & std::uint64_t{1} << column);
-    at[column] = first.at[column];
+    if (column < kColumns) saved[column] = first.saved[column];
+  }
+  void set(std::uint64_t column, const Saved& how) {
+    if (column < kColumns) saved[column] = how;
   }
 };
 
@@ -147,6 +158,7 @@ bool execute(const Program& program, Reader from, const std::uint8_t* end, std::
           case 0x0C:  // def_cfa
             rules.base = static_cast<unsigned>(from.number());
             rules.offset = static_cast<std::int64_t>(from.number());
+            rules.begin = nullptr;
             continue;
           case 0x0D:  // def_cfa_register
             rules.base = static_cast<unsigned>(from.number());
@@ -154,6 +166,14 @@ bool execute(const Program& program, Reader from, const std::uint8_t* end, std::
           case 0x0E:  // def_cfa_offset
             rules.offset = static_cast<std::int64_t>(from.number());
             continue;
+          case 0x0F:  // def_cfa_expression
+            rules.begin = from.block();
+            continue;
+          case 0x10: {  // expression
+            const std::uint64_t column = from.number();
+            rules.set(column, {.anywhere = true, .place = from.block()});
+            continue;
+          }
           case 0x11: {  // offset_extended_sf
             const std::uint64_t column = from.number();
             rules.save(column, from.signed_number() * program.data_factor);
@@ -170,6 +190,30 @@ bool execute(const Program& program, Reader from, const std::uint8_t* end, std::
     if (address > program.target) return true;
   }
   return true;
+}
+
+/// The value of an expression, of those operations that code uses which aligns its stack: distances from a
+/// register, and what stands there.
+bool evaluate(const std::uint8_t* expression, const Memory& memory, abi::CONTEXT& context,
+              std::uint64_t& value) {
+  Reader from(expression);
+  const std::uint64_t size = from.number();
+  const std::uint8_t* const end = from.at() + size;
+  bool known = false;
+  while (from.at() < end) {
+    const std::uint8_t operation = from.byte();
+    constexpr std::uint8_t kDeref = 0x06, kPlus = 0x23, kRegister = 0x70;
+    if (operation >= kRegister && operation < kRegister + kReturnAddress) {
+      const std::uint64_t base = integer(context, operation - kRegister);
+      value = base + static_cast<std::uint64_t>(from.signed_number());
+      known = true;
+    } else if (known && operation == kPlus) {
+      value += from.number();
+    } else if (!known || operation != kDeref || !memory.read(value, &value, sizeof value)) {
+      return false;
+    }
+  }
+  return known;
 }
 
 /// The rules at `pc`, and where its function begins; 0 if it is in none, or one whose rules are not known
@@ -233,13 +277,16 @@ std::uint64_t unwind_host_frame(const Memory& memory, abi::CONTEXT& context, boo
   Rules rules;
   // A call may be the last instruction of its function, or the last that a rule is for.
   const std::uint64_t begin = rules_at(context.Rip - (called ? 1 : 0), rules);
-  if (begin == 0 || rules.base >= kReturnAddress || (rules.saved >> kReturnAddress & 1) == 0) return 0;
+  if (begin == 0 || rules.base >= kReturnAddress || !rules.saved[kReturnAddress].anywhere) return 0;
   abi::CONTEXT caller = context;
-  const std::uint64_t frame = integer(context, rules.base) + static_cast<std::uint64_t>(rules.offset);
+  std::uint64_t frame = integer(context, rules.base) + static_cast<std::uint64_t>(rules.offset);
+  if (rules.begin != nullptr && !evaluate(rules.begin, memory, context, frame)) return 0;
   caller.Rsp = frame;
   for (unsigned column = 0; column < kColumns; ++column) {
-    if ((rules.saved >> column & 1) == 0) continue;
-    const std::uint64_t from = frame + static_cast<std::uint64_t>(rules.at[column]);
+    const Rules::Saved& saved = rules.saved[column];
+    if (!saved.anywhere) continue;
+    std::uint64_t from = frame + static_cast<std::uint64_t>(saved.distance);
+    if (saved.place != nullptr && !evaluate(saved.place, memory, context, from)) return 0;
     const bool read = column >= kXmm0 ? memory.read(from, caller.FltSave.XmmRegisters[column - kXmm0], 16)
                       : column == kReturnAddress ? memory.read(from, &caller.Rip, 8)
                                                  : memory.read(from, &integer(caller, column), 8);

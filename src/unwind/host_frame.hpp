@@ -10,8 +10,8 @@
 //     FDE  one function: its addresses, and instructions that change the rules as the code goes on
 //
 // The rules say where the frame begins (its CFA: the stack pointer before the call), and for each register at
-// which distance from there it is saved. The one that is left out is a rule by an expression, as code has it
-// that aligns its stack anew, and stubs of the dynamic linker.
+// which distance from there it is saved. Code that aligns its stack anew says it by expressions. Of those
+// only what it needs is known here; stubs of the dynamic linker say more, and are left out.
 #pragma once
 
 #include "unwind/unwind.hpp"
