@@ -177,8 +177,9 @@ class Dispatch {
         return begin();
       }
       case ExceptionEntry::raise_record:
-        if (!guest_read(caller.Rcx, record)) record = access_violation(caller.Rcx);
-        record.ExceptionAddress = reinterpret_cast<PVOID>(caller.Rip);
+        (void)change_record(caller.Rcx, [&](EXCEPTION_RECORD& given) {
+          given.ExceptionAddress = reinterpret_cast<PVOID>(caller.Rip);
+        });
         return begin();
       case ExceptionEntry::raise_context:
         return raise_context(caller.Rcx, caller.Rdx, static_cast<BOOLEAN>(caller.R8) != 0);
@@ -188,6 +189,10 @@ class Dispatch {
         return begin_unwind(caller.Rcx, caller.Rdx, reinterpret_cast<EXCEPTION_RECORD*>(caller.R8),
                             caller.R9);
       case ExceptionEntry::restore:
+        if (caller.Rdx != 0 && !guest_read(caller.Rdx, record)) {
+          record = access_violation(caller.Rdx);
+          return begin();
+        }
         s_.record = reinterpret_cast<EXCEPTION_RECORD*>(caller.Rdx);
         return restore_given(caller.Rcx, CONTEXT_CONTROL | CONTEXT_INTEGER | CONTEXT_FLOATING_POINT);
       case ExceptionEntry::go_on: {
@@ -202,13 +207,26 @@ class Dispatch {
     return end_guest(true);
   }
 
-  [[nodiscard]] EXCEPTION_RECORD access_violation(std::uint64_t address) const {
+  [[nodiscard]] EXCEPTION_RECORD access_violation(std::uint64_t address, bool write = false) const {
     EXCEPTION_RECORD record{};
     record.ExceptionCode = STATUS_ACCESS_VIOLATION;
     record.ExceptionAddress = reinterpret_cast<PVOID>(frame_.context.Rip);
     record.NumberParameters = 2;
+    record.ExceptionInformation[0] = write ? 1 : 0;
     record.ExceptionInformation[1] = address;
     return record;
+  }
+
+  /// Changes a record of the guest's where it stands, as Windows does. What it is then is copied to ours; or,
+  /// if it cannot be read or written, ours is the access violation: false.
+  template <class Change>
+  [[nodiscard]] bool change_record(std::uint64_t at, Change change) {
+    EXCEPTION_RECORD& record = frame_.record;
+    const bool read = guest_read(at, record);
+    if (read) change(record);
+    if (read && guest_copy(reinterpret_cast<void*>(at), &record, sizeof record)) return true;
+    record = access_violation(at, read);
+    return false;
   }
 
   /// NtRaiseException: as if the exception came from where the context says.
@@ -467,24 +485,20 @@ class Dispatch {
 
   ExceptionAction begin_unwind(std::uint64_t target_frame, std::uint64_t target_ip, EXCEPTION_RECORD* record,
                                std::uint64_t value) {
+    const DWORD flags = EXCEPTION_UNWINDING | (target_frame == 0 ? EXCEPTION_EXIT_UNWIND : 0u);
     if (record != nullptr) {
-      EXCEPTION_RECORD probe;
-      if (!guest_read(word(record), probe)) {
-        frame_.record = access_violation(word(record));
+      if (!change_record(word(record), [flags](EXCEPTION_RECORD& given) { given.ExceptionFlags |= flags; }))
         return begin();
-      }
       s_.record = record;
     } else {
       frame_.record = {.ExceptionCode = STATUS_UNWIND,
-                       .ExceptionFlags = 0,
+                       .ExceptionFlags = flags,
                        .ExceptionRecord = nullptr,
                        .ExceptionAddress = reinterpret_cast<PVOID>(frame_.context.Rip),
                        .NumberParameters = 0,
                        .ExceptionInformation = {}};
     }
     s_.pointers = {s_.record, &frame_.context};
-    s_.record->ExceptionFlags |= EXCEPTION_UNWINDING;
-    if (target_frame == 0) s_.record->ExceptionFlags |= EXCEPTION_EXIT_UNWIND;
     s_.target_frame = target_frame;
     s_.target_ip = target_ip;
     s_.return_value = value;

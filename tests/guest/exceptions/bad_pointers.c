@@ -26,10 +26,14 @@ static struct {
   char* (*strchr)(const char*, int);
   char* (*strcpy)(char*, const char*);
   int (*_stricmp)(const char*, const char*);
+  void(WINAPI* RtlRaiseException)(EXCEPTION_RECORD*);
+  void(WINAPI* RtlUnwindEx)(void*, void*, EXCEPTION_RECORD*, void*, CONTEXT*, void*);
+  void(WINAPI* RtlRestoreContext)(CONTEXT*, EXCEPTION_RECORD*);
 } nt;
 static const char kNtNames[] =
     "RtlInitUnicodeString RtlInitAnsiString RtlEqualUnicodeString RtlCompareUnicodeString RtlZeroMemory "
-    "RtlCompareMemory strlen wcslen strcmp memcmp memcpy memmove memset strchr strcpy _stricmp ";
+    "RtlCompareMemory strlen wcslen strcmp memcmp memcpy memmove memset strchr strcpy _stricmp "
+    "RtlRaiseException RtlUnwindEx RtlRestoreContext ";
 
 static void find_natives(void) {
   HMODULE ntdll = GetModuleHandleA("ntdll.dll");
@@ -400,6 +404,31 @@ static void check_registers(void) {
   RemoveVectoredExceptionHandler(handler);
 }
 
+// ---- records of exceptions -------------------------------------------------------------------------------
+
+/// Raising writes the address to a record, unwinding the flags, so they cannot be read-only.
+static void check_records(void) {
+  CONTEXT context;
+  char* p;
+  RtlCaptureContext(&context);
+  TRY("low", 0, (char*)0x10, (nt.RtlRaiseException((EXCEPTION_RECORD*)p), 0));
+  TRY("unmapped", 0, g_unmapped, (nt.RtlRaiseException((EXCEPTION_RECORD*)p), 0));
+  TRY("read-only", 1, g_readonly, (nt.RtlRaiseException((EXCEPTION_RECORD*)p), 0));
+  TRY("low", 0, (char*)0x10, (nt.RtlUnwindEx(&p, NULL, (EXCEPTION_RECORD*)p, NULL, &context, NULL), 0));
+  TRY("unmapped", 0, g_unmapped, (nt.RtlUnwindEx(&p, NULL, (EXCEPTION_RECORD*)p, NULL, &context, NULL), 0));
+  TRY("read-only", 1, g_readonly, (nt.RtlUnwindEx(&p, NULL, (EXCEPTION_RECORD*)p, NULL, &context, NULL), 0));
+  TRY("low", 0, (char*)0x10, (nt.RtlRestoreContext(&context, (EXCEPTION_RECORD*)p), 0));
+  TRY("unmapped", 0, g_unmapped, (nt.RtlRestoreContext(&context, (EXCEPTION_RECORD*)p), 0));
+  EXCEPTION_RECORD record = {.ExceptionCode = 0xE0000001};
+  prepare();
+  __try {
+    nt.RtlRaiseException(&record);
+  } __except (keep(GetExceptionInformation())) {
+  }
+  CHECK(g_seen.raised && g_seen.record.ExceptionCode == 0xE0000001);
+  CHECK((ULONG64)record.ExceptionAddress == g_seen.rip && in_this_program(g_seen.rip));
+}
+
 // ---- what the kernel looks at ----------------------------------------------------------------------------
 
 /// Is FALSE or 0 and sets ERROR_NOACCESS.
@@ -544,6 +573,7 @@ int main(void) {
   check_waits();
   check_locks();
   check_registers();
+  check_records();
   check_errors();
   check_system_calls();
   HANDLE threads[4];
