@@ -1,6 +1,5 @@
 #include "io/socket.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -13,8 +12,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "abi/io.hpp"
 #include "abi/status.hpp"
@@ -26,22 +23,12 @@ namespace {
 constexpr int kWindowsInet6 = 23;
 constexpr int kWindowsSolSocket = 0xFFFF;
 
-int host_family(int family) { return family == kWindowsInet6 ? AF_INET6 : family; }
-
 /// Into the host's layout. False if it is too long or too short to be one.
 bool to_host(const void* address, std::uint32_t size, sockaddr_storage& out) {
   if (size < sizeof(sa_family_t) || size > sizeof out) return false;
   std::memcpy(&out, address, size);
   out.ss_family = static_cast<sa_family_t>(host_family(out.ss_family));
   return true;
-}
-
-SocketAddress to_windows(const sockaddr_storage& from, socklen_t size) {
-  SocketAddress address{.size = std::min<std::uint32_t>(size, sizeof address.bytes)};
-  sockaddr_storage copy = from;
-  if (copy.ss_family == AF_INET6) copy.ss_family = kWindowsInet6;
-  std::memcpy(address.bytes, &copy, address.size);
-  return address;
 }
 
 struct Option {
@@ -164,6 +151,18 @@ Result<void> replace(const File& file, const os::Descriptor& by) {
 }
 
 }  // namespace
+
+bool knows_family(int family) { return family == AF_INET || family == kWindowsInet6; }
+
+int host_family(int family) { return family == kWindowsInet6 ? AF_INET6 : family; }
+
+SocketAddress to_windows(const sockaddr_storage& from, socklen_t size) {
+  SocketAddress address{.size = std::min<std::uint32_t>(size, sizeof address.bytes)};
+  sockaddr_storage copy = from;
+  if (copy.ss_family == AF_INET6) copy.ss_family = kWindowsInet6;
+  std::memcpy(address.bytes, &copy, address.size);
+  return address;
+}
 
 std::uint32_t socket_error(int host_errno) {
   switch (host_errno) {
@@ -703,105 +702,6 @@ Result<void> set_option(File& socket, int level, int option, std::span<const std
   if (setsockopt(socket.fd(), known->host_level, known->host_option, &value, sizeof value) != 0)
     return socket_failure("setsockopt", errno);
   return {};
-}
-
-namespace {
-
-/// Adds the address if the text is one, of the family that is asked for.
-void add_numeric(const std::string& text, std::uint16_t port, int family, std::vector<SocketAddress>& to) {
-  sockaddr_storage storage{};
-  auto& v4 = reinterpret_cast<sockaddr_in&>(storage);
-  auto& v6 = reinterpret_cast<sockaddr_in6&>(storage);
-  if ((family == 0 || family == AF_INET) && inet_pton(AF_INET, text.c_str(), &v4.sin_addr) == 1) {
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(port);
-    to.push_back(to_windows(storage, sizeof v4));
-  } else if ((family == 0 || family == kWindowsInet6) &&
-             inet_pton(AF_INET6, text.c_str(), &v6.sin6_addr) == 1) {
-    v6.sin6_family = AF_INET6;
-    v6.sin6_port = htons(port);
-    to.push_back(to_windows(storage, sizeof v6));
-  }
-}
-
-}  // namespace
-
-bool knows_family(int family) { return family == AF_INET || family == kWindowsInet6; }
-
-std::vector<std::byte> parse_address(const std::string& text, int family) {
-  std::vector<std::byte> address(family == AF_INET ? 4 : 16);
-  if (!knows_family(family) || inet_pton(host_family(family), text.c_str(), address.data()) != 1) return {};
-  return address;
-}
-
-std::string address_text(std::span<const std::byte> address, int family) {
-  char text[INET6_ADDRSTRLEN];
-  if (!knows_family(family) || inet_ntop(host_family(family), address.data(), text, sizeof text) == nullptr)
-    return {};
-  return text;
-}
-
-std::uint32_t parse_inet(const char* text) { return inet_addr(text); }
-
-namespace {
-
-/// Calls `use` with the words of each line of a file of the host's, without its comments, until it answers
-/// true.
-template <class Use>
-void for_each_line(const char* path, Use use) {
-  std::ifstream file(path);
-  for (std::string line; std::getline(file, line);) {
-    std::istringstream words(line.substr(0, line.find('#')));
-    if (use(words)) return;
-  }
-}
-
-}  // namespace
-
-std::vector<SocketAddress> resolve(std::string_view host, std::uint16_t port, int family) {
-  std::vector<SocketAddress> found;
-  add_numeric(std::string(host), port, family, found);
-  if (!found.empty()) return found;
-  for_each_line("/etc/hosts", [&](std::istringstream& words) {
-    std::string address, name;
-    words >> address;
-    while (words >> name) {
-      if (name == host) add_numeric(address, port, family, found);
-    }
-    return false;
-  });
-  return found;
-}
-
-std::string name_of(std::span<const std::byte> address, int family) {
-  std::string found;
-  for_each_line("/etc/hosts", [&](std::istringstream& words) {
-    std::string text, name;
-    words >> text >> name;
-    if (std::ranges::equal(parse_address(text, family), address)) found = name;
-    return !found.empty();
-  });
-  return found;
-}
-
-std::string own_name() {
-  char name[256] = "";
-  (void)gethostname(name, sizeof name - 1);
-  return name;
-}
-
-std::optional<Service> find_service(std::string_view name, std::uint16_t port, std::string_view protocol) {
-  std::optional<Service> found;
-  for_each_line("/etc/services", [&](std::istringstream& words) {
-    Service service{};
-    char slash = 0;
-    words >> service.name >> service.port >> slash >> service.protocol;
-    bool meant = name.empty() ? service.port == port : service.name == name;
-    for (std::string alias; !name.empty() && words >> alias;) meant |= alias == name;
-    if (slash == '/' && meant && (protocol.empty() || protocol == service.protocol)) found = service;
-    return found.has_value();
-  });
-  return found;
 }
 
 }  // namespace bobbin::io

@@ -1,6 +1,8 @@
-// Sockets: the host's own, behind Files, with Windows' numbers for families, options and failures.
+// Sockets: the host's own, behind Files, with Windows' numbers for families, options and failures. (Names are
+// resolver.hpp's.)
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <atomic>
@@ -13,7 +15,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/error.hpp"
@@ -58,6 +59,11 @@ struct SocketState {
   std::atomic<bool> told_of_unreachable{true};  ///< SIO_UDP_CONNRESET
   Acceptor acceptor;
 };
+
+/// Families as Windows numbers them and as the host does, and an address of the host's in Windows' layout.
+[[nodiscard]] bool knows_family(int family);
+[[nodiscard]] int host_family(int family);
+[[nodiscard]] SocketAddress to_windows(const sockaddr_storage& from, socklen_t size);
 
 /// WSAE* numbers for errno; what has none of its own is WSAEINVAL.
 [[nodiscard]] std::uint32_t socket_error(int host_errno);
@@ -144,30 +150,5 @@ void set_blocking(File& socket, bool blocking);
 [[nodiscard]] Result<std::uint32_t> get_option(const File& socket, int level, int option,
                                                std::span<std::byte> into);
 [[nodiscard]] Result<void> set_option(File& socket, int level, int option, std::span<const std::byte> from);
-
-/// The bytes of an address (4, or 16 for IPv6) from its text, and its text from them; empty if it is none of
-/// that family, or if there is no such family (knows_family).
-[[nodiscard]] bool knows_family(int family);
-[[nodiscard]] std::vector<std::byte> parse_address(const std::string& text, int family);
-[[nodiscard]] std::string address_text(std::span<const std::byte> address, int family);
-/// The same for IPv4 as inet_addr reads it: one to four numbers, octal and hexadecimal ones too. -1 if it is
-/// none.
-[[nodiscard]] std::uint32_t parse_inet(const char* text);
-
-/// The addresses of a host: numeric ones, and names that /etc/hosts knows. `family` 0 is any.
-[[nodiscard]] std::vector<SocketAddress> resolve(std::string_view host, std::uint16_t port, int family);
-/// The name that /etc/hosts has for an address, or nothing.
-[[nodiscard]] std::string name_of(std::span<const std::byte> address, int family);
-/// The name of this host.
-[[nodiscard]] std::string own_name();
-
-/// A line of /etc/services.
-struct Service {
-  std::string name, protocol;
-  std::uint16_t port;
-};
-/// By name, or by number where the name is empty; an empty protocol is any.
-[[nodiscard]] std::optional<Service> find_service(std::string_view name, std::uint16_t port,
-                                                  std::string_view protocol);
 
 }  // namespace bobbin::io

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
-#include "io/socket.hpp"
+#include "io/resolver.hpp"
+#include "nls/utf.hpp"
 #include "win32/natives.hpp"
+#include "win32/socket_support.hpp"
 #include "win32/text.hpp"
 
 namespace bobbin::win32 {
@@ -18,9 +20,7 @@ namespace {
 using namespace abi;
 
 enum : DWORD {
-  WSAEFAULT = 10014,
   WSAEAFNOSUPPORT = 10047,
-  WSATYPE_NOT_FOUND = 10109,
   WSAHOST_NOT_FOUND = 11001,
   WSANO_DATA = 11004,
 };
@@ -97,14 +97,16 @@ thread_local HostAnswer g_host;
 /// IPv4 alone, as on Windows. No name is this host's.
 HOSTENT* gethostbyname(LPCSTR name) {
   constexpr std::size_t kAddressInSocketAddress = 4;
-  std::string host = name == nullptr || *name == 0 ? io::own_name() : name;
+  constexpr int kCanonicalName = 2;
+  auto found = io::resolve({.host = name == nullptr ? "" : name, .flags = kCanonicalName, .family = kInet},
+                           thread::current_waiter());
+  if (!found) return socket_failed<HOSTENT*>(found.error(), nullptr);
   std::vector<std::vector<std::byte>> addresses;
-  for (const io::SocketAddress& found : io::resolve(host, 0, kInet)) {
-    const auto* bytes = reinterpret_cast<const std::byte*>(found.bytes) + kAddressInSocketAddress;
+  for (const io::SocketAddress& one : found->addresses) {
+    const auto* bytes = reinterpret_cast<const std::byte*>(one.bytes) + kAddressInSocketAddress;
     addresses.emplace_back(bytes, bytes + 4);
   }
-  if (addresses.empty()) return failed<HOSTENT*>(WSAHOST_NOT_FOUND);
-  return g_host.give(std::move(host), std::move(addresses), kInet);
+  return g_host.give(std::move(found->canonical), std::move(addresses), kInet);
 }
 
 HOSTENT* gethostbyaddr(LPCVOID address, int size, int family) {
@@ -112,68 +114,90 @@ HOSTENT* gethostbyaddr(LPCVOID address, int size, int family) {
   if (address == nullptr || size != (family == kInet ? 4 : 16)) return failed<HOSTENT*>(WSAEFAULT);
   const auto* bytes = static_cast<const std::byte*>(address);
   std::vector<std::byte> kept(bytes, bytes + size);
-  std::string name = io::name_of(kept, family);
-  if (name.empty()) return failed<HOSTENT*>(WSAHOST_NOT_FOUND);
-  return g_host.give(std::move(name), {std::move(kept)}, family);
+  auto name = io::name_of(kept, family, thread::current_waiter());
+  if (!name) return socket_failed<HOSTENT*>(name.error(), nullptr);
+  return g_host.give(std::move(*name), {std::move(kept)}, family);
 }
 
-struct ADDRINFO {
+/// ADDRINFOA and ADDRINFOW.
+template <class Char>
+struct ADDRINFOT {
   int ai_flags, ai_family, ai_socktype, ai_protocol;
   SIZE_T ai_addrlen;
-  CHAR* ai_canonname;
+  Char* ai_canonname;
   PVOID ai_addr;
-  ADDRINFO* ai_next;
+  ADDRINFOT* ai_next;
 };
-static_assert(sizeof(ADDRINFO) == 48);
+static_assert(sizeof(ADDRINFOT<CHAR>) == 48);
 
 /// A list's node and what it points to.
+template <class Char>
 struct Node {
-  ADDRINFO info;
+  ADDRINFOT<Char> info;
   io::SocketAddress address;
+  std::basic_string<Char> name;
 };
 
-void freeaddrinfo(ADDRINFO* list) {
+template <class Char>
+void free_list(ADDRINFOT<Char>* list) {
   while (list != nullptr) {
-    const std::unique_ptr<Node> node(reinterpret_cast<Node*>(list));
+    const std::unique_ptr<Node<Char>> node(reinterpret_cast<Node<Char>*>(list));
     list = list->ai_next;
   }
 }
 
-/// The number of a failure, or 0.
-int getaddrinfo(LPCSTR host, LPCSTR service, const ADDRINFO* hints, ADDRINFO** list) {
-  constexpr int kPassive = 1;
-  constexpr int kAnyFamily = 0;
+std::optional<std::string> given(LPCSTR text) {
+  return text == nullptr ? std::nullopt : std::optional<std::string>(text);
+}
+std::optional<std::string> given(LPCWSTR text) {
+  return text == nullptr ? std::nullopt : std::optional(nls::name_to_utf8(text));
+}
+void take_over(std::string& name, std::string from) { name = std::move(from); }
+void take_over(std::u16string& name, const std::string& from) { name = nls::name_to_utf16(from); }
+
+/// The number of a failure, which is last error as well, or 0.
+template <class Char>
+int address_info(const Char* host, const Char* service, const ADDRINFOT<Char>* hints,
+                 ADDRINFOT<Char>** list) {
   *list = nullptr;
-  if (host == nullptr && service == nullptr) return WSAHOST_NOT_FOUND;
-  std::uint16_t port = 0;
-  if (service != nullptr) {
-    const std::string_view text(service);
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (parsed.ec != std::errc{} || parsed.ptr != text.data() + text.size()) return WSATYPE_NOT_FOUND;
+  if (host == nullptr && service == nullptr) return failed(WSAHOST_NOT_FOUND, int{WSAHOST_NOT_FOUND});
+  io::NameQuery query{.host = given(host), .service = given(service)};
+  if (hints != nullptr) {
+    query.flags = hints->ai_flags;
+    query.family = hints->ai_family;
+    query.type = hints->ai_socktype;
+    query.protocol = hints->ai_protocol;
   }
-  const int flags = hints != nullptr ? hints->ai_flags : 0;
-  const int family = hints != nullptr ? hints->ai_family : kAnyFamily;
-  const bool v4 = family == kAnyFamily || family == kInet;
-  const char* own = (flags & kPassive) != 0 ? (v4 ? "0.0.0.0" : "::") : (v4 ? "127.0.0.1" : "::1");
-  const auto found = io::resolve(host != nullptr ? host : own, port, family);
-  ADDRINFO** end = list;
-  for (const io::SocketAddress& address : found) {
-    auto node = std::make_unique<Node>(Node{.info = {}, .address = address});
-    WORD address_family = 0;
-    std::memcpy(&address_family, address.bytes, sizeof address_family);
+  const auto found = io::resolve(query, thread::current_waiter());
+  if (!found) return failed(found.error(), static_cast<int>(io::socket_error_of(found.error().status)));
+  ADDRINFOT<Char>** end = list;
+  for (const io::SocketAddress& address : found->addresses) {
+    auto node = std::make_unique<Node<Char>>(Node<Char>{.info = {}, .address = address, .name = {}});
+    if (end == list) take_over(node->name, found->canonical);
+    WORD family = 0;
+    std::memcpy(&family, address.bytes, sizeof family);
     node->info = {.ai_flags = 0,
-                  .ai_family = address_family,
-                  .ai_socktype = hints != nullptr ? hints->ai_socktype : 0,
-                  .ai_protocol = hints != nullptr ? hints->ai_protocol : 0,
+                  .ai_family = family,
+                  .ai_socktype = query.type,
+                  .ai_protocol = query.protocol,
                   .ai_addrlen = address.size,
-                  .ai_canonname = nullptr,
+                  .ai_canonname = node->name.empty() ? nullptr : node->name.data(),
                   .ai_addr = node->address.bytes,
                   .ai_next = nullptr};
     *end = &node.release()->info;
     end = &(*end)->ai_next;
   }
-  return found.empty() ? int{WSAHOST_NOT_FOUND} : 0;
+  return 0;
 }
+
+int getaddrinfo(LPCSTR host, LPCSTR service, const ADDRINFOT<CHAR>* hints, ADDRINFOT<CHAR>** list) {
+  return address_info(host, service, hints, list);
+}
+int GetAddrInfoW(LPCWSTR host, LPCWSTR service, const ADDRINFOT<WCHAR>* hints, ADDRINFOT<WCHAR>** list) {
+  return address_info(host, service, hints, list);
+}
+void freeaddrinfo(ADDRINFOT<CHAR>* list) { free_list(list); }
+void FreeAddrInfoW(ADDRINFOT<WCHAR>* list) { free_list(list); }
 
 // ---- services --------------------------------------------------------------------------------------------
 
@@ -209,18 +233,13 @@ SERVENT* getservbyport(int port, LPCSTR protocol) {
 }
 
 const Export kExports[] = {
-    NATIVE(kWs2_32, freeaddrinfo),
-    PARTIAL(kWs2_32, getaddrinfo, "knows numeric addresses and the names in /etc/hosts; asks no server"),
-    PARTIAL(kWs2_32, gethostbyaddr, "knows the addresses in /etc/hosts; asks no server"),
-    PARTIAL(kWs2_32, gethostbyname, "knows numeric addresses and the names in /etc/hosts; asks no server"),
-    NATIVE(kWs2_32, getservbyname),
-    NATIVE(kWs2_32, getservbyport),
-    HOT_AS(kWs2_32, "htonl", swap_long),
-    HOT_AS(kWs2_32, "htons", swap_short),
-    NATIVE(kWs2_32, inet_addr),
-    NATIVE(kWs2_32, inet_ntoa),
-    NATIVE(kWs2_32, inet_ntop),
-    NATIVE(kWs2_32, inet_pton),
+    NATIVE(kWs2_32, FreeAddrInfoW),       NATIVE(kWs2_32, GetAddrInfoW),
+    NATIVE(kWs2_32, freeaddrinfo),        NATIVE(kWs2_32, getaddrinfo),
+    NATIVE(kWs2_32, gethostbyaddr),       NATIVE(kWs2_32, gethostbyname),
+    NATIVE(kWs2_32, getservbyname),       NATIVE(kWs2_32, getservbyport),
+    HOT_AS(kWs2_32, "htonl", swap_long),  HOT_AS(kWs2_32, "htons", swap_short),
+    NATIVE(kWs2_32, inet_addr),           NATIVE(kWs2_32, inet_ntoa),
+    NATIVE(kWs2_32, inet_ntop),           NATIVE(kWs2_32, inet_pton),
     HOT_AS(kWs2_32, "ntohs", swap_short),
 };
 

@@ -15,6 +15,53 @@ static SOCKET bound(struct sockaddr_in* address) {
   return made;
 }
 
+/// What is said of a name that nobody has, with a network and without.
+static int is_nowhere(int error) {
+  return error == WSAHOST_NOT_FOUND || error == WSATRY_AGAIN || error == WSANO_DATA;
+}
+
+static int is_loopback(const struct sockaddr* address) {
+  static const unsigned char one[16] = {[15] = 1};
+  return address->sa_family == AF_INET
+             ? ((const struct sockaddr_in*)address)->sin_addr.S_un.S_addr << 24 == 0x7F000000
+             : address->sa_family == AF_INET6 &&
+                   memcmp(&((const struct sockaddr_in6*)address)->sin6_addr, one, 16) == 0;
+}
+
+/// The host's resolver, which must not depend on a network here.
+static void resolved(void) {
+  struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found = NULL, *one;
+  CHECK(getaddrinfo("127.0.0.1", "80", &hints, &found) == 0 && found != NULL && found->ai_next == NULL);
+  CHECK(((struct sockaddr_in*)found->ai_addr)->sin_port == 80 << 8 && found->ai_addrlen == 16 &&
+        found->ai_socktype == SOCK_STREAM && found->ai_canonname == NULL);
+  freeaddrinfo(found);
+  hints = (struct addrinfo){.ai_flags = AI_CANONNAME | AI_NUMERICHOST};
+  CHECK(getaddrinfo("fe80::1", NULL, &hints, &found) == 0 && found->ai_family == AF_INET6 &&
+        found->ai_addrlen == 28 && found->ai_addr->sa_family == AF_INET6);
+  CHECK(found->ai_canonname != NULL && strcmp(found->ai_canonname, "fe80::1") == 0);
+  freeaddrinfo(found);
+  CHECK(getaddrinfo("localhost", NULL, &hints, &found) == WSAHOST_NOT_FOUND && found == NULL);
+  hints = (struct addrinfo){.ai_socktype = SOCK_STREAM};
+  CHECK(getaddrinfo("localhost", "443", &hints, &found) == 0);
+  for (one = found; one != NULL; one = one->ai_next) {
+    CHECK(is_loopback(one->ai_addr) && ((struct sockaddr_in*)one->ai_addr)->sin_port == htons(443));
+    for (struct addrinfo* other = one->ai_next; other != NULL; other = other->ai_next)
+      CHECK(one->ai_addrlen != other->ai_addrlen ||
+            memcmp(one->ai_addr, other->ai_addr, one->ai_addrlen) != 0);
+  }
+  freeaddrinfo(found);
+  hints = (struct addrinfo){.ai_flags = AI_PASSIVE, .ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+  CHECK(getaddrinfo(NULL, "80", &hints, &found) == 0 &&
+        ((struct sockaddr_in*)found->ai_addr)->sin_addr.S_un.S_addr == 0);
+  freeaddrinfo(found);
+  CHECK(getaddrinfo(NULL, NULL, &hints, &found) == WSAHOST_NOT_FOUND);
+  CHECK(getaddrinfo("127.0.0.1", "bobbin-none", &hints, &found) == WSATYPE_NOT_FOUND);
+  CHECK(is_nowhere(getaddrinfo("bobbin.invalid", "80", &hints, &found)) && found == NULL);
+  ADDRINFOW* wide = NULL;
+  CHECK(GetAddrInfoW(L"localhost", L"80", NULL, &wide) == 0 && is_loopback(wide->ai_addr));
+  FreeAddrInfoW(wide);
+}
+
 static void names(void) {
   CHECK(htonl(0x01020304) == 0x04030201 && htons(0x0102) == 0x0201 && ntohs(0x0102) == 0x0201);
   CHECK(inet_addr("127.0.0.1") == 0x0100007F && inet_addr("nonsense") == INADDR_NONE);
@@ -32,10 +79,9 @@ static void names(void) {
         host->h_aliases[0] == NULL && memcmp(host->h_addr_list[0], "\x7f\0\0\1", 4) == 0);
   if (!running_under_wine())  // which finds another fault with it
     CHECK(gethostbyaddr("\x7f\0\0\1", 3, AF_INET) == NULL && WSAGetLastError() == WSAEFAULT);
-  if ((host = gethostbyname("localhost")) != NULL) {  // where /etc/hosts has it
-    host = gethostbyaddr(host->h_addr_list[0], 4, AF_INET);
-    CHECK(host != NULL && host->h_name[0] != 0);
-  }
+  CHECK((host = gethostbyname("localhost")) != NULL && memcmp(host->h_addr_list[0], "\x7f", 1) == 0);
+  CHECK((host = gethostbyaddr("\x7f\0\0\1", 4, AF_INET)) != NULL && host->h_name[0] != 0);
+  CHECK(gethostbyname("bobbin.invalid") == NULL && is_nowhere(WSAGetLastError()));
   CHECK(getservbyname("bobbin-none", "tcp") == NULL && WSAGetLastError() == WSANO_DATA);
   CHECK(getservbyport(htons(1), "none") == NULL && WSAGetLastError() == WSANO_DATA);
   struct servent* service = getservbyname("http", NULL);  // where /etc/services is
@@ -169,10 +215,7 @@ int main(void) {
   CHECK(closesocket(one) == 0 && closesocket(two) == 0);
   CHECK(closesocket(one) == SOCKET_ERROR && WSAGetLastError() == WSAENOTSOCK);
 
-  struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found = NULL;
-  CHECK(getaddrinfo("127.0.0.1", "80", &hints, &found) == 0 && found != NULL);
-  if (found != NULL) CHECK(((struct sockaddr_in*)found->ai_addr)->sin_port == 80 << 8);
-  freeaddrinfo(found);
+  resolved();
   names();
   connections();
   CHECK(WSACleanup() == 0);
