@@ -245,7 +245,7 @@ Result<void> File::check_locks(std::optional<std::uint64_t> offset, std::size_t 
 
 Result<std::size_t> File::read(std::span<std::byte> into, std::optional<std::uint64_t> offset,
                                sync::Waiter& self) {
-  if (options_.kind == FileKind::folder)
+  if (options_.kind == FileKind::folder || options_.kind == FileKind::pipe_folder)
     return refused(abi::STATUS_INVALID_DEVICE_REQUEST, "a folder has no bytes");
   auto allowed = need(abi::FILE_READ_DATA);
   if (allowed) allowed = check_locks(offset, into.size(), false);
@@ -276,7 +276,7 @@ Result<std::size_t> File::read(std::span<std::byte> into, std::optional<std::uin
 
 Result<std::size_t> File::write(std::span<const std::byte> from, std::optional<std::uint64_t> offset,
                                 sync::Waiter& self) {
-  if (options_.kind == FileKind::folder)
+  if (options_.kind == FileKind::folder || options_.kind == FileKind::pipe_folder)
     return refused(abi::STATUS_INVALID_DEVICE_REQUEST, "a folder has no bytes");
   const bool append =
       (options_.access & (abi::FILE_WRITE_DATA | abi::FILE_APPEND_DATA)) == abi::FILE_APPEND_DATA;

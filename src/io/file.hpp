@@ -125,7 +125,16 @@ class ShareTable {
   std::atomic<std::uint32_t> unlocks_{0};
 };
 
-enum class FileKind : std::uint8_t { disk, folder, pipe, console_input, console_output, null_device, device };
+enum class FileKind : std::uint8_t {
+  disk,
+  folder,
+  pipe,
+  console_input,
+  console_output,
+  null_device,
+  device,
+  pipe_folder  ///< where named pipes are; opened to name one relative to it
+};
 [[nodiscard]] constexpr bool is_console(FileKind kind) {
   return kind == FileKind::console_input || kind == FileKind::console_output;
 }

@@ -21,16 +21,6 @@ std::unexpected<Error> refused(std::uint32_t status, const char* what, std::u16s
   return fail({.kind = ErrorKind::system, .status = status, .what = what, .file = nls::to_utf8(path)});
 }
 
-/// The specific rights that generic ones stand for.
-std::uint32_t specific_access(std::uint32_t access) {
-  std::uint32_t rights = access & 0x00FFFFFFu;
-  if ((access & abi::GENERIC_READ) != 0) rights |= abi::FILE_GENERIC_READ;
-  if ((access & abi::GENERIC_WRITE) != 0) rights |= abi::FILE_GENERIC_WRITE;
-  if ((access & abi::GENERIC_EXECUTE) != 0) rights |= abi::FILE_GENERIC_EXECUTE;
-  if ((access & (abi::GENERIC_ALL | abi::MAXIMUM_ALLOWED)) != 0) rights |= abi::FILE_ALL_ACCESS;
-  return rights | abi::FILE_READ_ATTRIBUTES;  // CreateFile always asks for it
-}
-
 constexpr std::uint32_t kReads = abi::FILE_READ_DATA | abi::FILE_EXECUTE;
 constexpr std::uint32_t kWrites = abi::FILE_WRITE_DATA | abi::FILE_APPEND_DATA;
 
@@ -54,6 +44,15 @@ std::string host_current_directory() {
 }
 
 }  // namespace
+
+std::uint32_t specific_access(std::uint32_t access) {
+  std::uint32_t rights = access & 0x00FFFFFFu;
+  if ((access & abi::GENERIC_READ) != 0) rights |= abi::FILE_GENERIC_READ;
+  if ((access & abi::GENERIC_WRITE) != 0) rights |= abi::FILE_GENERIC_WRITE;
+  if ((access & abi::GENERIC_EXECUTE) != 0) rights |= abi::FILE_GENERIC_EXECUTE;
+  if ((access & (abi::GENERIC_ALL | abi::MAXIMUM_ALLOWED)) != 0) rights |= abi::FILE_ALL_ACCESS;
+  return rights | abi::FILE_READ_ATTRIBUTES;  // CreateFile always asks for it
+}
 
 Files::Files(DriveTable drives) : drives_(std::move(drives)) {
   directories_.current = with_separator(drives_.to_windows(host_current_directory()));

@@ -26,6 +26,9 @@ struct OpenRequest {
   std::uint32_t flags_and_attributes = 0;
 };
 
+/// The specific rights that generic ones stand for.
+[[nodiscard]] std::uint32_t specific_access(std::uint32_t access);
+
 struct Opened {
   sync::Ref<File> file;
   bool existed = false;  ///< CREATE_ALWAYS and OPEN_ALWAYS report it as last error

@@ -26,18 +26,39 @@ bool peer_has_left(int fd) {
 
 }  // namespace
 
-std::optional<std::u16string_view> NamedPipes::name_in(std::u16string_view path) {
-  constexpr std::u16string_view kFolder = u"\\\\.\\pipe\\";
-  path = path.substr(0, path.find(u'\0'));
-  if (path.size() <= kFolder.size()) return std::nullopt;
-  for (std::size_t i = 0; i < kFolder.size(); ++i) {
+namespace {
+
+constexpr std::u16string_view kFolder = u"\\\\.\\pipe\\";
+
+/// Whether the path begins as that of a pipe does, as far as it goes.
+bool begins_in_folder(std::u16string_view path) {
+  for (std::size_t i = 0; i < std::min(path.size(), kFolder.size()); ++i) {
     const bool separator = kFolder[i] == u'\\';
     const bool fits = separator ? is_separator(path[i])
                       : i == 2  ? path[i] == u'.' || path[i] == u'?'
                                 : fold(path[i]) == fold(kFolder[i]);
-    if (!fits) return std::nullopt;
+    if (!fits) return false;
   }
+  return true;
+}
+
+}  // namespace
+
+std::optional<std::u16string_view> NamedPipes::name_in(std::u16string_view path) {
+  path = path.substr(0, path.find(u'\0'));
+  if (path.size() <= kFolder.size() || !begins_in_folder(path)) return std::nullopt;
   return path.substr(kFolder.size());
+}
+
+bool NamedPipes::is_folder(std::u16string_view path) {
+  return (path.size() == kFolder.size() || path.size() == kFolder.size() - 1) && begins_in_folder(path);
+}
+
+Result<sync::Ref<File>> NamedPipes::open_folder() {
+  os::Descriptor descriptor(::open("/", O_PATH | O_CLOEXEC));
+  if (!descriptor) return host_failure("open", errno);
+  return sync::Ref<File>::adopt(
+      new File(std::move(descriptor), {.kind = FileKind::pipe_folder, .access = abi::FILE_READ_ATTRIBUTES}));
 }
 
 Result<NamedPipes::Ends> NamedPipes::make_ends(const PipeTerms& terms, std::size_t size) {
@@ -67,7 +88,7 @@ Result<sync::Ref<File>> NamedPipes::create(std::u16string_view name, PipeTerms t
   const std::scoped_lock lock(mutex_);
   std::uint32_t count = 0;
   for (const PipeInstance* other : instances_) {
-    if (!same_name(other->name, name)) continue;
+    if (name.empty() || !same_name(other->name, name)) continue;
     if (first || other->terms.to_server != terms.to_server || other->terms.to_client != terms.to_client)
       return refused(abi::STATUS_ACCESS_DENIED, "the pipe exists, or is of another kind");
     if (++count >= other->terms.most)
@@ -82,32 +103,50 @@ Result<sync::Ref<File>> NamedPipes::create(std::u16string_view name, PipeTerms t
   return file;
 }
 
+Result<sync::Ref<File>> NamedPipes::take_client(PipeInstance& instance, std::uint32_t access,
+                                                std::uint32_t flags) {
+  if (((access & abi::FILE_READ_DATA) != 0 && !instance.terms.to_client) ||
+      ((access & abi::FILE_WRITE_DATA) != 0 && !instance.terms.to_server))
+    return refused(abi::STATUS_ACCESS_DENIED, "the pipe goes the other way");
+  if (instance.state != PipeInstance::State::listening)
+    return refused(abi::STATUS_PIPE_NOT_AVAILABLE, "the instance has its client");
+  auto client = sync::Ref<File>::adopt(
+      new File(std::move(instance.client), {.kind = FileKind::pipe, .access = access, .flags = flags}));
+  instance.client = os::Descriptor();
+  instance.state = PipeInstance::State::connected;
+  return client;
+}
+
 Result<sync::Ref<File>> NamedPipes::open(std::u16string_view name, std::uint32_t access,
                                          std::uint32_t flags) {
   const File* server = nullptr;
-  sync::Ref<File> client;
+  Result<sync::Ref<File>> client = refused(abi::STATUS_OBJECT_NAME_NOT_FOUND, "there is no such pipe");
   {
     const std::scoped_lock lock(mutex_);
-    bool known = false;
     for (PipeInstance* instance : instances_) {
       if (!same_name(instance->name, name)) continue;
-      known = true;
-      if (((access & abi::FILE_READ_DATA) != 0 && !instance->terms.to_client) ||
-          ((access & abi::FILE_WRITE_DATA) != 0 && !instance->terms.to_server))
-        return refused(abi::STATUS_ACCESS_DENIED, "the pipe goes the other way");
-      if (instance->state != PipeInstance::State::listening) continue;
-      client = sync::Ref<File>::adopt(
-          new File(std::move(instance->client), {.kind = FileKind::pipe, .access = access, .flags = flags}));
-      instance->client = os::Descriptor();
-      instance->state = PipeInstance::State::connected;
+      client = take_client(*instance, access, flags);
       server = instance->file;
-      break;
+      if (client || client.error().status != abi::STATUS_PIPE_NOT_AVAILABLE) break;
     }
-    if (!known) return refused(abi::STATUS_OBJECT_NAME_NOT_FOUND, "there is no such pipe");
-    if (server == nullptr) return refused(abi::STATUS_PIPE_NOT_AVAILABLE, "all instances have their clients");
   }
-  operations_.look(server);
+  if (client) operations_.look(server);
   return client;
+}
+
+Result<sync::Ref<File>> NamedPipes::open_client(const File& server, std::uint32_t access,
+                                                std::uint32_t flags) {
+  auto client = [&] {
+    const std::scoped_lock lock(mutex_);
+    return take_client(*server.pipe(), access, flags);
+  }();
+  if (client) operations_.look(&server);
+  return client;
+}
+
+bool NamedPipes::exists(std::u16string_view name) {
+  const std::scoped_lock lock(mutex_);
+  return std::ranges::any_of(instances_, [&](const PipeInstance* one) { return same_name(one->name, name); });
 }
 
 Result<void> NamedPipes::wait(std::u16string_view name, std::uint32_t milliseconds, sync::Waiter& self) {

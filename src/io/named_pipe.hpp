@@ -53,14 +53,23 @@ class NamedPipes {
   /// The name in `\\.\pipe\name`; nothing if the path is no pipe's.
   [[nodiscard]] static std::optional<std::u16string_view> name_in(std::u16string_view path);
 
-  /// A new instance, in which a client can already be. `flags` are FILE_FLAG_*. STATUS_ACCESS_DENIED if it
-  /// must be the `first` and is not, or the terms are others; STATUS_INSTANCE_NOT_AVAILABLE if there are
-  /// enough.
+  /// Whether the path is that of the folder of pipes itself.
+  [[nodiscard]] static bool is_folder(std::u16string_view path);
+  /// That folder, opened.
+  [[nodiscard]] static Result<sync::Ref<File>> open_folder();
+
+  /// A new instance, in which a client can already be. `flags` are FILE_FLAG_*. An empty name is nobody's
+  /// else: open_client() alone gets to it. STATUS_ACCESS_DENIED if it must be the `first` and is not, or the
+  /// terms are others; STATUS_INSTANCE_NOT_AVAILABLE if there are enough.
   [[nodiscard]] Result<sync::Ref<File>> create(std::u16string_view name, PipeTerms terms, std::uint32_t flags,
                                                std::size_t size, bool first);
   /// The client's end. STATUS_OBJECT_NAME_NOT_FOUND, STATUS_PIPE_NOT_AVAILABLE, STATUS_ACCESS_DENIED.
   [[nodiscard]] Result<sync::Ref<File>> open(std::u16string_view name, std::uint32_t access,
                                              std::uint32_t flags);
+  /// The same for the instance that `server` is an end of.
+  [[nodiscard]] Result<sync::Ref<File>> open_client(const File& server, std::uint32_t access,
+                                                    std::uint32_t flags);
+  [[nodiscard]] bool exists(std::u16string_view name);
   /// Waits until somebody could open the name. `milliseconds`: 0 for as long as the server said,
   /// 0xFFFFFFFF for ever. STATUS_IO_TIMEOUT, STATUS_CANCELLED, STATUS_OBJECT_NAME_NOT_FOUND.
   [[nodiscard]] Result<void> wait(std::u16string_view name, std::uint32_t milliseconds, sync::Waiter& self);
@@ -77,6 +86,9 @@ class NamedPipes {
     os::Descriptor client;
   };
   [[nodiscard]] static Result<Ends> make_ends(const PipeTerms& terms, std::size_t size);
+  /// Under mutex_: the end that nobody has opened yet, if there is a client to come.
+  [[nodiscard]] static Result<sync::Ref<File>> take_client(PipeInstance& instance, std::uint32_t access,
+                                                           std::uint32_t flags);
   /// Under mutex_: a client can come.
   void listen(PipeInstance& instance);
 

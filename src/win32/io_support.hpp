@@ -68,6 +68,23 @@ namespace bobbin::win32 {
                                                             const abi::OVERLAPPED& overlapped,
                                                             abi::DWORD milliseconds, bool alertable);
 
+/// Begins what ntdll's functions are asked for.
+[[nodiscard]] inline abi::NTSTATUS begin_nt(io::File& file, abi::HANDLE event, void* routine, void* context,
+                                            abi::IO_STATUS_BLOCK* block, io::Operation operation) {
+  operation.asker = {.block = block,
+                     .context = context,
+                     .routine = routine,
+                     .thread = &thread::current_waiter(),
+                     .called = io::Asker::Called::by_ntdll};
+  if (event != nullptr) {
+    auto object = services().handles.get<sync::Event>(handle_value(event), sync::Kind::event);
+    if (!object) return nt(object.error());
+    operation.asker.event = std::move(*object);
+  }
+  const auto outcome = services().files.operations().begin(file, std::move(operation));
+  return nt(outcome ? outcome->status : std::uint32_t{abi::STATUS_PENDING});
+}
+
 [[nodiscard]] inline io::Operation reading(io::File& file, void* buffer, std::size_t size, io::Asker asker) {
   const std::span into(static_cast<std::byte*>(buffer), size);
   return {.kind = io::Operation::Kind::read,

@@ -130,6 +130,53 @@ BOOL DisconnectNamedPipe(HANDLE handle) {
   return pipe ? done(services().files.pipes().disconnect(**pipe)) : failed(pipe.error());
 }
 
+enum : ULONG {
+  FSCTL_PIPE_DISCONNECT = 0x110004,
+  FSCTL_PIPE_LISTEN = 0x110008,
+  FSCTL_PIPE_PEEK = 0x11400C,
+};
+
+/// What FSCTL_PIPE_PEEK answers with; then the bytes.
+struct FILE_PIPE_PEEK_BUFFER {
+  ULONG NamedPipeState, ReadDataAvailable, NumberOfMessages, MessageLength;
+};
+enum : ULONG { FILE_PIPE_CONNECTED_STATE = 3 };
+
+NTSTATUS peek(io::File& pipe, IO_STATUS_BLOCK* io, BYTE* out, ULONG size) {
+  if (size < sizeof(FILE_PIPE_PEEK_BUFFER))
+    return *io = {{.Status = nt(STATUS_BUFFER_TOO_SMALL)}, 0}, io->Status;
+  const auto waiting = pipe.available();
+  if (!waiting) return *io = {{.Status = nt(waiting.error())}, 0}, io->Status;
+  const std::span room(reinterpret_cast<std::byte*>(out), size);
+  const auto peeked = pipe.peek(room.subspan(sizeof(FILE_PIPE_PEEK_BUFFER)));
+  if (!peeked) return *io = {{.Status = nt(peeked.error())}, 0}, io->Status;
+  const FILE_PIPE_PEEK_BUFFER head{FILE_PIPE_CONNECTED_STATE, static_cast<ULONG>(*waiting), 0, 0};
+  std::memcpy(out, &head, sizeof head);
+  *io = {{.Status = nt(*peeked < *waiting ? STATUS_BUFFER_OVERFLOW : STATUS_SUCCESS)}, sizeof head + *peeked};
+  return io->Status;
+}
+
+/// Of what can be asked of file systems: what ConnectNamedPipe, DisconnectNamedPipe and PeekNamedPipe do.
+NTSTATUS NtFsControlFile(HANDLE handle, HANDLE event, PVOID routine, PVOID context, IO_STATUS_BLOCK* io,
+                         ULONG code, PVOID, ULONG, BYTE* out, ULONG size) {
+  if (code == FSCTL_PIPE_PEEK) {
+    auto pipe = pipe_of(handle);
+    return pipe ? peek(**pipe, io, out, size) : nt(pipe.error());
+  }
+  if (code != FSCTL_PIPE_LISTEN && code != FSCTL_PIPE_DISCONNECT) {
+    auto file = file_of(handle);
+    return nt(file ? std::uint32_t{STATUS_INVALID_DEVICE_REQUEST} : file.error().status);
+  }
+  auto pipe = server_of(handle);
+  if (!pipe) return nt(pipe.error());
+  if (code == FSCTL_PIPE_LISTEN && (*pipe)->overlaps())
+    return begin_nt(**pipe, event, routine, context, io, connecting(**pipe, {}));
+  const NTSTATUS status = code == FSCTL_PIPE_LISTEN ? nt(carry_out(**pipe, connecting(**pipe, {})).status)
+                                                    : nt(services().files.pipes().disconnect(**pipe));
+  *io = {{.Status = status}, 0};
+  return status;
+}
+
 BOOL wait_named_pipe(std::u16string_view path, DWORD milliseconds) {
   const auto name = io::NamedPipes::name_in(path);
   if (!name) return failed(ERROR_INVALID_NAME);
@@ -140,11 +187,11 @@ BOOL WaitNamedPipeW(LPCWSTR path, DWORD milliseconds) { return wait_named_pipe(v
 BOOL WaitNamedPipeA(LPCSTR path, DWORD milliseconds) { return wait_named_pipe(wide(path), milliseconds); }
 
 const Export kExports[] = {
-    NATIVE(kKernel32, ConnectNamedPipe),        NATIVE(kKernel32, CreateNamedPipeA),
-    NATIVE(kKernel32, CreateNamedPipeW),        NATIVE(kKernel32, CreatePipe),
-    NATIVE(kKernel32, DisconnectNamedPipe),     NATIVE(kKernel32, PeekNamedPipe),
-    NATIVE(kKernel32, SetNamedPipeHandleState), NATIVE(kKernel32, WaitNamedPipeA),
-    NATIVE(kKernel32, WaitNamedPipeW),
+    NATIVE(kKernel32, ConnectNamedPipe),    NATIVE(kKernel32, CreateNamedPipeA),
+    NATIVE(kKernel32, CreateNamedPipeW),    NATIVE(kKernel32, CreatePipe),
+    NATIVE(kKernel32, DisconnectNamedPipe), NT_NATIVE(kNtdll, NtFsControlFile),
+    NATIVE(kKernel32, PeekNamedPipe),       NATIVE(kKernel32, SetNamedPipeHandleState),
+    NATIVE(kKernel32, WaitNamedPipeA),      NATIVE(kKernel32, WaitNamedPipeW),
 };
 
 }  // namespace
