@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 #include <array>
 #include <cerrno>
@@ -119,6 +122,14 @@ void go_on_in_guest(ucontext_t& host, Thread& thread, const abi::CONTEXT& contex
   if (thread.requests.load() != 0) (void)thread::send_stop_signal(thread.host_id());
 }
 
+/// The host's frames on this part of the stack are left before their ends, where they would have lifted the
+/// address sanitizer's poison.
+void unpoison([[maybe_unused]] std::uint64_t begin, [[maybe_unused]] std::uint64_t end) noexcept {
+#ifdef __SANITIZE_ADDRESS__
+  if (begin < end) __asan_unpoison_memory_region(reinterpret_cast<const void*>(begin), end - begin);
+#endif
+}
+
 /// What guest code did, or a native that it called, becomes an exception: of the instruction, or of the call.
 void raise_in_guest(int signal, const siginfo_t& info, ucontext_t& host, Thread& thread) noexcept {
   abi::CONTEXT context{};
@@ -139,6 +150,7 @@ void raise_in_guest(int signal, const siginfo_t& info, ucontext_t& host, Thread&
   if (is_host_code(context.Rip) && dispatchable) {
     const std::uint64_t called = leave_host_frames(caller);
     dispatchable = called != 0;
+    if (dispatchable) unpoison(context.Rsp, caller.Rsp);
     if (dispatchable && (signal == SIGSEGV || signal == SIGBUS)) {
       if (record.ExceptionCode == abi::STATUS_ACCESS_VIOLATION) {
         if (const auto answer = seh::host().answer_to_bad_pointer(called); answer) {
