@@ -1,17 +1,16 @@
 #include "io/operations.hpp"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <system_error>
 
 #include "abi/status.hpp"
 #include "io/file.hpp"
 #include "io/socket.hpp"
+#include "os/service_thread.hpp"
 
 namespace bobbin::io {
 namespace {
@@ -127,17 +126,8 @@ bool Operations::ready_to_wait() {
   if (thread_.joinable()) return true;
   if (!wake_) wake_ = os::Descriptor(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) return false;
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  // ours must not be the thread that a signal picks
-  bool started = true;
-  try {
-    thread_ = std::thread([this] { run(); });
-  } catch (const std::system_error&) {
-    started = false;
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
+  thread_ = os::start_service_thread([this] { run(); });
+  return thread_.joinable();
 }
 
 void Operations::wake() noexcept {

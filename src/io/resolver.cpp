@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,12 +10,13 @@
 #include <cstring>
 #include <fstream>
 #include <memory>
+#include <new>
 #include <sstream>
-#include <system_error>
 #include <thread>
 #include <utility>
 
 #include "abi/status.hpp"
+#include "os/service_thread.hpp"
 #include "sync/dispatcher.hpp"
 
 namespace bobbin::io {
@@ -47,21 +47,17 @@ auto on_own_thread(Ask ask, sync::Waiter& self) -> decltype(ask()) {
   auto shared = std::make_shared<Shared>(std::move(ask), std::nullopt,
                                          sync::Ref<sync::Event>::adopt(new sync::Event(true, false)));
   shared->done->expect(1);
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  // ours must not be the thread that a signal picks
-  bool begun = true;
-  try {
-    std::thread([shared] {
+  std::thread thread = os::start_service_thread([shared] {
+    try {
       shared->answer = shared->ask();
-      shared->done->expect(-1);
-      shared->done->set();
-    }).detach();
-  } catch (const std::system_error&) {
-    begun = false;
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (!begun) return resolver_failure(EAI_MEMORY);
+    } catch (const std::bad_alloc&) {
+      shared->answer = resolver_failure(EAI_MEMORY);
+    }
+    shared->done->expect(-1);
+    shared->done->set();
+  });
+  if (!thread.joinable()) return resolver_failure(EAI_MEMORY);
+  thread.detach();
   const auto outcome = sync::wait(*shared->done, {}, self);
   if (outcome.kind == sync::WaitOutcome::Kind::satisfied) return std::move(*shared->answer);
   return fail(

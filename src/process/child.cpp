@@ -17,6 +17,7 @@
 
 #include "abi/status.hpp"
 #include "nls/utf.hpp"
+#include "os/service_thread.hpp"
 #include "process/command_line.hpp"
 #include "process/process.hpp"
 #include "sync/dispatcher.hpp"
@@ -174,18 +175,18 @@ std::uint32_t exit_code_of(int status, int reports) {
   }
 }
 
-/// A thread of ours waits for each child: that needs no signal handler, which the host may own.
-void watch(pid_t pid, os::Descriptor reports, sync::Ref<ProcessObject> process) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  // the watcher must not be the thread that a signal picks
-  std::thread([pid, reports = std::move(reports), process = std::move(process)] {
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-    process->finish(exit_code_of(status, reports.get()));
-  }).detach();
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+/// A thread of ours waits for each child: that needs no signal handler, which the host may own. False if
+/// there is none to be had.
+bool watch(pid_t pid, os::Descriptor reports, sync::Ref<ProcessObject> process) {
+  std::thread watcher =
+      os::start_service_thread([pid, reports = std::move(reports), process = std::move(process)] {
+        int status = 0;
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+        process->finish(exit_code_of(status, reports.get()));
+      });
+  if (!watcher.joinable()) return false;
+  watcher.detach();
+  return true;
 }
 
 }  // namespace
@@ -270,8 +271,12 @@ Result<sync::Ref<ProcessObject>> start_child(const ChildRequest& request, Proces
   if (failed != 0) return io::host_failure("posix_spawn", failed, arguments[0]);
   auto process = sync::Ref<ProcessObject>::adopt(new ProcessObject(static_cast<std::uint32_t>(pid)));
   parent.children().add(process);
-  watch(pid, std::move(reports), process);
-  return process;
+  if (watch(pid, std::move(reports), process)) return process;
+  kill(pid, SIGKILL);
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) continue;
+  process->finish(abi::STATUS_INSUFFICIENT_RESOURCES);
+  return refused(abi::STATUS_INSUFFICIENT_RESOURCES,
+                 "the host has no thread that could wait for the program");
 }
 
 }  // namespace bobbin::process

@@ -1,7 +1,5 @@
 #include "seh/shared_data.hpp"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -10,9 +8,11 @@
 #include <cstring>
 #include <mutex>
 #include <string_view>
+#include <thread>
 
 #include "abi/teb.hpp"
 #include "os/os.hpp"
+#include "os/service_thread.hpp"
 
 namespace bobbin::seh {
 namespace {
@@ -62,7 +62,8 @@ static_assert(offsetof(SharedData, build_number) == 0x260 && offsetof(SharedData
 os::Mutex g_mutex;
 bool g_reserved = false;       ///< guarded by g_mutex
 SharedData* g_page = nullptr;  ///< where we write to it; guarded by g_mutex
-pthread_t g_ticker;            ///< guarded by g_mutex
+/// Guarded by g_mutex. Never destroyed: the process may end while it ticks.
+std::thread& g_ticker = *new std::thread;
 std::atomic<std::uint32_t> g_stop{0};
 
 /// Windows' clock ticks 64 times a second.
@@ -79,13 +80,12 @@ void update(SharedData& page) noexcept {
   page.tick_count_low_deprecated = static_cast<std::uint32_t>(up / kTick);
 }
 
-void* tick(void* page) {
+void tick(SharedData& page) noexcept {
   while (g_stop.load(std::memory_order_relaxed) == 0) {
-    update(*static_cast<SharedData*>(page));
+    update(page);
     const timespec step{0, kStep};
     clock_nanosleep(CLOCK_MONOTONIC, 0, &step, nullptr);
   }
-  return nullptr;
 }
 
 void fill(SharedData& page) noexcept {
@@ -131,16 +131,6 @@ SharedData* make_page() noexcept {
   return page != MAP_FAILED ? static_cast<SharedData*>(page) : nullptr;
 }
 
-bool start_ticker() noexcept {
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  g_stop = 0;
-  const bool started = pthread_create(&g_ticker, nullptr, &tick, g_page) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
-}
-
 }  // namespace
 
 void reserve_shared_data() noexcept {
@@ -159,14 +149,17 @@ bool open_shared_data(std::uint64_t address) noexcept {
   if (!g_reserved) return false;
   if (g_page != nullptr) return true;  // another thread has opened it meanwhile
   g_page = make_page();
-  return g_page != nullptr && start_ticker();
+  if (g_page == nullptr) return false;
+  g_stop = 0;
+  g_ticker = os::start_service_thread([page = g_page] { tick(*page); });
+  return g_ticker.joinable();
 }
 
 void close_shared_data() noexcept {
   const std::scoped_lock lock(g_mutex);
   if (g_page == nullptr) return;
   g_stop = 1;
-  pthread_join(g_ticker, nullptr);
+  if (g_ticker.joinable()) g_ticker.join();
   (void)mmap(reinterpret_cast<void*>(kAddress), kSize, PROT_NONE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
   munmap(g_page, kSize);
