@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from harness import (BOBBIN, ROOT, WINE, WORK, Suite, compile_guest, compile_native, link_guest, run)
@@ -84,9 +85,13 @@ class Real(Suite):
         # By files: Wine's background processes inherit the ends of a pipe, and would keep it open.
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             begin = time.perf_counter_ns()
-            code = subprocess.run(words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                  timeout=300).returncode
+            process = subprocess.Popen(words, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+            # Not wait(timeout), which looks every 50 ms.
+            watchdog = threading.Timer(300, process.kill)
+            watchdog.start()
+            code = process.wait()
             taken = time.perf_counter_ns() - begin
+            watchdog.cancel()
             out.seek(0), err.seek(0)
             if code != 0 and (program, code) != ("lint", 1):  # it has found something
                 raise RuntimeError(f"exit code {code}: {err.read().strip()[-300:]}")
