@@ -41,6 +41,7 @@ struct WaitGraph {
     bool stuck = false;
     bool all = false;  ///< it needs all that it waits for, not one of it
     std::vector<Need> needs{};
+    const LockKind* kind = nullptr;  ///< of the guest's lock that it is parked at, if it is
   };
 
   std::vector<Node> nodes;
@@ -69,16 +70,21 @@ struct WaitGraph {
     } else if (const LockKind* kind = who.parked_for.load(); kind != nullptr) {
       const void* lock = who.parked_at.load();
       if (who.waits.load() != wait) return;  // another wait, or none
-      std::vector<std::uint32_t> ids;
-      kind->add_owners(*kind, lock, ids);
       std::vector<Need> needs;
-      for (const std::uint32_t id : ids) {
+      for (const std::uint32_t id : owners_of(*kind, lock)) {
         if (Waiter* owner = find(id)) needs.push_back({.thing = {kind->kind, lock}, .enders = {add(owner)}});
       }
       if (needs.empty()) return;
       nodes[i].stuck = nodes[i].all = true;
       nodes[i].needs = std::move(needs);
+      nodes[i].kind = kind;
     }
+  }
+
+  static std::vector<std::uint32_t> owners_of(const LockKind& kind, const void* lock) {
+    std::vector<std::uint32_t> ids;
+    kind.add_owners(kind, lock, ids);
+    return ids;
   }
 
   void read_objects(std::size_t i, const Wait& wait) {
@@ -146,11 +152,22 @@ struct WaitGraph {
     return at != index.end() && nodes[at->second].stuck;
   }
 
-  /// Whether every thread that is stuck is in the same wait as when it was read.
-  [[nodiscard]] bool still_so() const {
-    return std::ranges::all_of(nodes, [](const Node& node) {
+  /// Whether it is true of one instant: the owners that make a thread stuck still are owners, and then every
+  /// thread that is stuck is still in the wait that was read. (An owner that was read before its own wait may
+  /// have let go in between.)
+  [[nodiscard]] bool is_of_one_instant() const {
+    const auto is_owned = [this](const Node& node) {
+      if (!node.stuck || node.kind == nullptr) return true;
+      const std::vector<std::uint32_t> ids = owners_of(*node.kind, node.needs.front().thing.address);
+      return std::ranges::all_of(node.needs, [&](const Need& need) {
+        return can_come(need) ||
+               std::ranges::find(ids, nodes[need.enders.front()].who->thread_id) != ids.end();
+      });
+    };
+    const auto waits = [](const Node& node) {
       return !node.stuck || (node.who->waits.load() == node.wait && !node.who->interrupted.load());
-    });
+    };
+    return std::ranges::all_of(nodes, is_owned) && std::ranges::all_of(nodes, waits);
   }
 
   struct Step {
@@ -235,17 +252,29 @@ struct WaitGraph {
     return deadlock;
   }
 
+  /// The graph from `self`, if `self` is stuck in it.
+  static std::optional<WaitGraph> read_from(Waiter& self) {
+    std::optional<WaitGraph> graph(std::in_place, self, false);
+    if (graph->is_stuck(&self)) return graph;
+    const auto gatekeeper = [] { return g_gate != nullptr ? find(owner_of_section(g_gate)) : nullptr; };
+    const Waiter* keeper = gatekeeper();
+    if (keeper == nullptr || (keeper->waits.load() & 1) == 0) return std::nullopt;
+    graph.emplace(self, true);
+    if (!graph->is_stuck(&self) || !graph->is_stuck(keeper) || gatekeeper() != keeper) return std::nullopt;
+    return graph;
+  }
+
   /// A circle that nobody has been told of yet, if `self` is stuck.
   static std::optional<Deadlock> look(Waiter& self) {
-    std::optional<WaitGraph> graph(std::in_place, self, false);
-    if (!graph->is_stuck(&self)) {
-      const Waiter* gatekeeper = g_gate != nullptr ? find(owner_of_section(g_gate)) : nullptr;
-      if (gatekeeper == nullptr || (gatekeeper->waits.load() & 1) == 0) return std::nullopt;
-      graph.emplace(self, true);
-      if (!graph->is_stuck(&self) || !graph->is_stuck(gatekeeper)) return std::nullopt;
-    }
-    const std::vector<Step> circle = graph->some_circle();
-    if (circle.empty() || !graph->still_so()) return std::nullopt;
+    std::optional<WaitGraph> graph;
+    std::vector<Step> circle;
+    // Again after each change seen: this is the only look of the last thread of a circle.
+    do {
+      graph = read_from(self);
+      if (!graph) return std::nullopt;
+      circle = graph->some_circle();
+      if (circle.empty()) return std::nullopt;
+    } while (!graph->is_of_one_instant());
     for (const Step& step : circle) {
       const Node& node = graph->nodes[step.node];
       if (node.who->reported == node.wait) return std::nullopt;

@@ -23,10 +23,10 @@
 // ---------------------------
 //
 // Waits on objects change under the dispatcher lock, which is held meanwhile. A thread parked at a guest's
-// lock counts its waits (Waiter::waits, odd while in one), and only a thread itself makes itself an owner. So
-// if a second look finds the same wait of every thread in question, there was an instant between the two
-// looks at which all of them waited, for locks that each other owned; and from such an instant nobody comes
-// out.
+// lock counts its waits (Waiter::waits, odd while in one), and only a thread itself makes itself an owner, or
+// ceases to be one. So once all waits have been read, the owners are read again, and then the waits. If all
+// is as before, there was an instant at which all of them waited, for locks that each other owned; and from
+// such an instant nobody comes out. If not, some thread has gone on, and all is read anew.
 #pragma once
 
 #include <cstdint>

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "sync/critical_section.hpp"
@@ -141,6 +143,49 @@ TEST_F(DeadlockReport, SaysNothingOfWaitsThatEndByThemselves) {
   self.join();
   Mutex::abandon_all(one.waiter);
   Mutex::abandon_all(two.waiter);
+}
+
+/// A lock that is in other hands each time that its owner is asked for: in those of `owners` one after the
+/// other, and from then on in those of the last.
+struct PassedOn : LockKind {
+  std::vector<std::uint32_t> owners;
+  mutable std::size_t asked = 0;
+
+  explicit PassedOn(std::vector<std::uint32_t> one_after_the_other)
+      : LockKind{.kind = Awaited::Kind::section,
+                 .add_owners =
+                     [](const LockKind& self, const void*, std::vector<std::uint32_t>& ids) {
+                       const auto& lock = static_cast<const PassedOn&>(self);
+                       ids.push_back(lock.owners[std::min(lock.asked++, lock.owners.size() - 1)]);
+                     }},
+        owners(std::move(one_after_the_other)) {}
+
+  void park(Waiter& waiter) const {
+    waiter.parked_for = this;
+    waiter.parked_at = this;
+    ++waiter.waits;
+  }
+};
+
+// A thread reads that `two` has a lock; then `two` gives it back, and begins to wait. (The thread that has
+// been waiting for the lock still sleeps.)
+TEST_F(DeadlockReport, SaysNothingOfALockLetGoBeforeItsOwnerBeganToWait) {
+  const PassedOn was_twos({two.waiter.thread_id, 0});
+  const PassedOn ones({one.waiter.thread_id});
+  was_twos.park(one.waiter);
+  ones.park(two.waiter);
+  look_for_deadlock(one.waiter);
+  EXPECT_EQ(g_count, 0);
+  EXPECT_EQ(was_twos.asked, 3u);  // read, not confirmed, read anew
+}
+
+TEST_F(DeadlockReport, LooksAgainIfSomethingChangedMeanwhile) {
+  const PassedOn twos_in_the_end({two.waiter.thread_id, three.waiter.thread_id, two.waiter.thread_id});
+  const PassedOn ones({one.waiter.thread_id});
+  twos_in_the_end.park(one.waiter);
+  ones.park(two.waiter);
+  look_for_deadlock(one.waiter);
+  EXPECT_EQ(g_count, 1);
 }
 
 // Locks that are always taken in one order, by threads that are looked at all the time.
