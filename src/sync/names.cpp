@@ -50,8 +50,10 @@ Ref<Object> Names::alive(std::u16string_view key) {
 Result<Names::Entry> Names::claim(std::u16string_view name, Ref<Object> fresh) try {
   const auto key = key_of(name);
   if (!key) return std::unexpected(key.error());
+  Ref<Object> holder;  // dropped after the lock: it may have become the last, and its end takes the name back
   const std::scoped_lock lock(mutex_);
-  if (Ref<Object> holder = alive(*key)) {
+  holder = alive(*key);
+  if (holder) {
     if (holder->kind() != fresh->kind()) return other_kind();
     return Entry{std::move(holder), true};
   }
@@ -66,8 +68,9 @@ Result<Names::Entry> Names::claim(std::u16string_view name, Ref<Object> fresh) t
 Result<Ref<Object>> Names::find(std::u16string_view name, Kind kind) {
   const auto key = key_of(name);
   if (!key) return std::unexpected(key.error());
+  Ref<Object> object;  // dropped after the lock, as above
   const std::scoped_lock lock(mutex_);
-  Ref<Object> object = alive(*key);
+  object = alive(*key);
   if (!object) return refuse(abi::STATUS_OBJECT_NAME_NOT_FOUND, "no object has that name");
   if (object->kind() != kind) return other_kind();
   return object;

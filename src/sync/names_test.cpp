@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -54,6 +55,23 @@ TEST(Names, StayConsistentWhileObjectsComeAndGo) {
     });
   }
   for (std::thread& thread : threads) thread.join();
+}
+
+// Whoever asks for another kind holds the object for a moment, in which it may come to have the last
+// reference.
+TEST(Names, MayBeAskedForAnotherKindWhileTheirObjectGoes) {
+  Names names;
+  std::atomic<bool> asks{false}, done{false};
+  std::thread asking([&] {
+    while (!done) {
+      (void)names.find(u"Door", Kind::mutex);
+      asks = true;
+    }
+  });
+  while (!asks) std::this_thread::yield();
+  for (int round = 0; round < 50'000; ++round) (void)names.claim(u"Door", event());
+  done = true;
+  asking.join();
 }
 
 TEST(HandleTable, InheritsHandlesByTheirValues) {
