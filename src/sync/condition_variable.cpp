@@ -43,8 +43,10 @@ ParkOutcome sleep_condition(RTL_CONDITION_VARIABLE& variable, abi::RTL_SRWLOCK& 
 void wake_one(RTL_CONDITION_VARIABLE& variable) noexcept {
   if (!has_sleepers(variable)) return;
   ParkingLot lot(&variable);
-  lot.wake_first();
-  if (lot.first() == nullptr) std::atomic_ref(variable.Ptr).store(nullptr);
+  Parked* const first = lot.first();
+  // Before the wake, as in wake_all(): who has been woken may give the variable's memory back.
+  if (first == nullptr || lot.after(*first) == nullptr) std::atomic_ref(variable.Ptr).store(nullptr);
+  if (first != nullptr) lot.wake(*first);
 }
 
 void wake_all(RTL_CONDITION_VARIABLE& variable) noexcept {

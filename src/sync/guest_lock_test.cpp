@@ -1,7 +1,10 @@
 // The guest's own locks, used as guests use them: by many threads, on words in plain memory.
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
 
 #include <array>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -293,6 +296,41 @@ TEST(ConditionVariable, WakesOneForEachItem) {
     }
   });
   EXPECT_EQ(taken, 1500);
+}
+
+/// A thread that sleeps at a condition variable, whose first change (as somebody wakes it) is seen: what the
+/// variable held then.
+struct SeenWaking {
+  static inline Waiter* waiter = nullptr;
+  static inline abi::RTL_CONDITION_VARIABLE variable{};
+  static inline abi::PVOID held = nullptr;
+
+  static void on_fault(int /*signal*/) {
+    held = variable.Ptr;
+    mprotect(waiter, os::kPageSize, PROT_READ | PROT_WRITE);
+  }
+};
+
+// The thread that is woken may give the variable's memory back: nothing is written there after the wake.
+TEST(ConditionVariable, IsLeftAloneOnceItsLastSleeperIsWoken) {
+  using Seen = SeenWaking;
+  void* const page = mmap(nullptr, os::kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(page, MAP_FAILED);
+  Seen::waiter = new (page) Waiter;
+  Parked parked(&Seen::variable, *Seen::waiter);
+  ParkingLot(&Seen::variable).enqueue(parked);
+  Seen::held = Seen::variable.Ptr = page;  // anything but null: somebody sleeps
+  struct sigaction before{}, noting{};
+  noting.sa_handler = &Seen::on_fault;
+  sigaction(SIGSEGV, &noting, &before);
+  mprotect(page, os::kPageSize, PROT_READ);
+  wake_one(Seen::variable);
+  sigaction(SIGSEGV, &before, nullptr);
+  EXPECT_EQ(Seen::held, nullptr);
+  EXPECT_EQ(Seen::variable.Ptr, nullptr);
+  EXPECT_EQ(Seen::waiter->wake.load(), Waiter::kDone);
+  Seen::waiter->~Waiter();
+  munmap(page, os::kPageSize);
 }
 
 TEST(WaitOnAddress, SleepsOnlyWhileTheBytesAreEqual) {
