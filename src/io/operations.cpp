@@ -48,7 +48,7 @@ std::optional<Outcome> Operations::begin(File& file, Operation operation) {
     if (!queues_.contains(key)) outcome = operation.attempt();
     if (!outcome && !ready_to_wait()) outcome = Outcome{abi::STATUS_INSUFFICIENT_RESOURCES};
     if (!outcome) {
-      if (asker.event) asker.event->expect(1);
+      if (asker.event) asker.event->expect();
       if (asker.thread != nullptr) asker.thread->used_by = this;
       queues_[key].push_back({std::move(operation), &file});
       wake();
@@ -209,10 +209,7 @@ void Operations::tell_later(const Waiting& of, Outcome outcome, bool file_stays)
 void Operations::tell(const Waiting& of, Outcome outcome, bool later, bool file_stays) {
   const Asker& asker = of.operation.asker;
   if (file_stays) of.file->set_signalled(true);
-  if (asker.event) {
-    if (later) asker.event->expect(-1);
-    asker.event->set();
-  }
+  if (asker.event) later ? asker.event->set_as_expected() : void(asker.event->set());
   if (!later && !outcome.good()) return;
   if (asker.routine != nullptr) {
     sync::queue_apc(*asker.thread, call_of(asker, outcome));

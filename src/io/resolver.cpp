@@ -46,15 +46,14 @@ auto on_own_thread(Ask ask, sync::Waiter& self) -> decltype(ask()) {
   };
   auto shared = std::make_shared<Shared>(std::move(ask), std::nullopt,
                                          sync::Ref<sync::Event>::adopt(new sync::Event(true, false)));
-  shared->done->expect(1);
+  shared->done->expect();
   std::thread thread = os::start_service_thread([shared] {
     try {
       shared->answer = shared->ask();
     } catch (const std::bad_alloc&) {
       shared->answer = resolver_failure(EAI_MEMORY);
     }
-    shared->done->expect(-1);
-    shared->done->set();
+    shared->done->set_as_expected();
   });
   if (!thread.joinable()) return resolver_failure(EAI_MEMORY);
   thread.detach();

@@ -120,6 +120,39 @@ TEST_F(DeadlockReport, BelievesInEventsOnlyIfNobodyIsLeftAndNobodyCanCome) {
   EXPECT_EQ(g_found.size(), 1u);
 }
 
+// The gate's owner waits for what no thread of the guest does, again and again, and is looked at all the
+// time.
+TEST_F(DeadlockReport, SaysNothingOfAnEventThatTheHostSets) {
+  constexpr int kRounds = 2000;
+  const auto event = Ref<Event>::adopt(new Event(false, false));
+  ASSERT_TRUE(try_enter(gate, one.waiter));
+  std::thread outside([&] { EXPECT_FALSE(enter(gate, two.waiter)); });
+  await_waiting(two.waiter);
+  std::atomic<int> asked{0}, done{0};
+  std::thread host([&] {
+    while (done < kRounds) {
+      while (asked == done) std::this_thread::yield();
+      event->set_as_expected();
+      ++done;
+    }
+  });
+  std::thread self([&] {
+    for (int round = 0; round < kRounds; ++round) {
+      event->expect();
+      ++asked;
+      EXPECT_EQ(wait(*event, std::nullopt, one.waiter).kind, WaitOutcome::Kind::satisfied);
+    }
+  });
+  forget(three.waiter);  // who is awake could set it
+  while (done < kRounds) look_for_deadlock(two.waiter);
+  know(three.waiter);
+  self.join();
+  host.join();
+  interrupt(two.waiter);
+  outside.join();
+  EXPECT_EQ(g_count, 0);
+}
+
 TEST_F(DeadlockReport, SaysNothingOfWaitsThatEndByThemselves) {
   auto mutex = Ref<Mutex>::adopt(new Mutex(&one.waiter));
   auto other_mutex = Ref<Mutex>::adopt(new Mutex(&two.waiter));

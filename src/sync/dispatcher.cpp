@@ -242,6 +242,10 @@ void DispatcherLock::rouse(Waitable& object) noexcept { Wait::rouse_queue(object
 
 bool Event::set() noexcept {
   DispatcherLock lock;
+  return set(lock);
+}
+
+bool Event::set(DispatcherLock& lock) noexcept {
   const bool before = std::exchange(set_, true);
   if (!before) lock.notify(*this);
   return before;
@@ -252,9 +256,15 @@ bool Event::reset() noexcept {
   return std::exchange(set_, false);
 }
 
-void Event::expect(int more) noexcept {
+void Event::expect() noexcept {
   const DispatcherLock lock;
-  expected_ += more;
+  ++expected_;
+}
+
+void Event::set_as_expected() noexcept {
+  DispatcherLock lock;
+  --expected_;
+  set(lock);
 }
 
 void Event::pulse() noexcept {

@@ -77,8 +77,10 @@ class Event final : public Waitable {
   bool reset() noexcept;
   /// Satisfies who waits now, then resets.
   void pulse() noexcept;
-  /// So many more (or fewer) operations of the host's will set it.
-  void expect(int more) noexcept;
+  /// One more operation of the host's will set it, by set_as_expected().
+  void expect() noexcept;
+  /// In one step, or somebody could find it neither set nor expected.
+  void set_as_expected() noexcept;
 
  private:
   bool signalled(const Waiter&) const override { return set_; }
@@ -87,6 +89,7 @@ class Event final : public Waitable {
     if (!manual_) set_ = false;
     return false;
   }
+  bool set(DispatcherLock& lock) noexcept;
   const bool manual_;
   bool set_;          ///< guarded by the dispatcher lock
   int expected_ = 0;  ///< guarded by the dispatcher lock
