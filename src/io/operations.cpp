@@ -87,12 +87,14 @@ void Operations::end_all(const File& file, std::uint32_t status) {
   std::vector<Waiting> ended;
   const std::scoped_lock lock(mutex_);
   end_those(status, true, ended, [&](const Waiting& one) { return one.file == &file; });
+  wake();
 }
 
 void Operations::forget(const File& file) noexcept {
   std::vector<Waiting> ended;
   const std::scoped_lock lock(mutex_);
   end_those(abi::STATUS_CANCELLED, false, ended, [&](const Waiting& one) { return one.file == &file; });
+  wake();
 }
 
 void Operations::waiter_ended(const sync::Waiter& waiter) noexcept {

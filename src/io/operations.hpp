@@ -95,6 +95,8 @@ class Operations final : public sync::WaiterUser {
   void waiter_ended(const sync::Waiter& waiter) noexcept override;
 
   void run() noexcept;
+  /// Makes the thread look what to poll. The host holds open what is polled, even when it has been closed:
+  /// the other end would not see it go.
   void wake() noexcept;
   /// mutex_ is held, for the rest.
   [[nodiscard]] bool ready_to_wait();

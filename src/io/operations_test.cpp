@@ -142,6 +142,26 @@ TEST(Operations, GoWithTheirFile) {
   EXPECT_EQ(read.await(), abi::STATUS_CANCELLED);
 }
 
+// The host keeps open what is being polled.
+TEST(Operations, LetGoOfTheDescriptorWithTheFile) {
+  constexpr int kLongMilliseconds = 60'000;
+  Operations operations;
+  const Pipe other;
+  for (int round = 0; round < 20; ++round) {
+    Pipe pipe;
+    Read read, told;
+    EXPECT_FALSE(operations.begin(*pipe.reader, read.operation(*pipe.reader)));
+    EXPECT_FALSE(operations.begin(*other.reader, told.operation(*other.reader)));
+    other.write("x");
+    EXPECT_EQ(told.await(), abi::STATUS_SUCCESS);  // now all that waits is polled, or will be
+    std::this_thread::yield();
+    pipe.reader = {};
+    ASSERT_TRUE(readable_now(pipe.writer.get(), kLongMilliseconds));
+    char none = 0;
+    EXPECT_EQ(::read(pipe.writer.get(), &none, 1), 0);
+  }
+}
+
 TEST(Operations, EndThoughTheBlockIsGone) {
   Operations operations;
   const Pipe pipe;
