@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <deque>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
 #include "abi/status.hpp"
+#include "os/service_thread.hpp"
 
 namespace bobbin::process {
 namespace {
@@ -78,6 +80,7 @@ struct PoolState : std::enable_shared_from_this<PoolState> {
   bool remove(Task& task);
   void resume(Task& task);
   Result<void> add(Registration registration);
+  /// Throws bad_alloc if one is needed that cannot be had.
   Watcher& watcher_for(bool object);
   void call_watcher() noexcept;
   os::Deadline fire_due(Watcher& watcher, std::vector<Ref<Waitable>>& objects,
@@ -263,25 +266,29 @@ Watcher& PoolState::watcher_for(bool object) {
   for (const auto& watcher : watchers) {
     if (!object || watcher->objects() < kObjectsPerWatcher) return *watcher;
   }
+  if (stopping) throw std::bad_alloc();  // nobody would join it
   auto fresh = std::make_unique<Watcher>();
   Watcher& watcher = *fresh;
+  watchers.reserve(watchers.size() + 1);
+  watcher.thread = os::start_service_thread([this, &watcher] { watch(watcher); });
+  if (!watcher.thread.joinable()) throw std::bad_alloc();
   watchers.push_back(std::move(fresh));
-  watcher.thread = std::thread([this, &watcher] { watch(watcher); });
   return watcher;
 }
 
 void PoolState::call_watcher() noexcept try {
   watcher_for(false).changed->set();
-} catch (const std::exception&) {  // no thread to be had: the workers there are must do
+} catch (const std::bad_alloc&) {  // no thread to be had: the workers there are must do
 }
 
 Result<void> PoolState::add(Registration registration) try {
   Watcher& watcher = watcher_for(bool(registration.watch.object));
-  registration.task->registration_ = registration.number;
   watcher.registrations.push_back(std::move(registration));
+  Registration& added = watcher.registrations.back();
+  added.task->registration_ = added.number;
   watcher.changed->set();
   return {};
-} catch (const std::exception&) {
+} catch (const std::bad_alloc&) {
   return fail({.kind = ErrorKind::out_of_memory,
                .status = abi::STATUS_NO_MEMORY,
                .what = "the thread pool cannot watch for more",
@@ -317,7 +324,9 @@ bool PoolState::remove(Task& task) {
 
 ThreadPool::ThreadPool(PoolThreads threads) : state_(std::make_shared<PoolState>(std::move(threads))) {}
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() noexcept {
   std::vector<std::unique_ptr<Watcher>> watchers;
   std::deque<Job> queue;
   {
@@ -353,6 +362,7 @@ Result<void> ThreadPool::submit(Task& task) {
 
 Result<void> ThreadPool::watch(Task& task, Watch what) {
   const std::scoped_lock lock(state_->mutex);
+  if (task.retired_) return {};
   state_->remove(task);
   return state_->add({state_->next_number++, Ref<Task>(&task), std::move(what)});
 }

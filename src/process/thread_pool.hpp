@@ -78,6 +78,8 @@ class ThreadPool {
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
+  /// The guest has ended: drops what is in the queue, and watches and starts nothing any more.
+  void stop() noexcept;
 
   /// Puts a callback in the queue. Fails if there is no worker and none can be started.
   [[nodiscard]] Result<void> submit(Task& task);
@@ -90,7 +92,8 @@ class ThreadPool {
     std::uint64_t timeout = 0;  ///< nanoseconds; with `again`: the deadline of each further watch
     bool again = false;         ///< watches anew after each callback
   };
-  /// Replaces what the task watches for. When it happens the task is put in the queue.
+  /// Replaces what the task watches for. When it happens the task is put in the queue. Nothing, once the task
+  /// has been retired: a callback that is the last may ask for another.
   [[nodiscard]] Result<void> watch(Task& task, Watch what);
   /// Ends it; true if there was something to end.
   bool unwatch(Task& task) noexcept;
@@ -101,7 +104,7 @@ class ThreadPool {
   /// Sleeps until no callback of the task is in the queue or running, or `self` is interrupted.
   void wait_until_idle(Task& task, sync::Waiter& self);
   [[nodiscard]] bool is_idle(const Task& task) const noexcept;
-  /// Ends watching. `event` is set once no callback is outstanding.
+  /// Ends watching for good. `event` is set once no callback is outstanding.
   void retire(Task& task, sync::Ref<sync::Event> event = {}) noexcept;
 
   void set_maximum(std::uint32_t workers) noexcept;

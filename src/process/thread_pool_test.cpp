@@ -158,6 +158,14 @@ TEST_F(Pool, RetiringTellsWhenTheLastCallbackIsOver) {
   EXPECT_EQ(sync::wait(*gone, std::nullopt, self).kind, sync::WaitOutcome::Kind::satisfied);
 }
 
+// A timer that sets itself anew in its callback, while another thread ends it.
+TEST_F(Pool, WhatIsRetiredWatchesNoMore) {
+  const auto again = task([](Call&) { return true; });
+  pool.retire(*again);
+  ASSERT_TRUE(pool.watch(*again, {.deadline = 0}).has_value());
+  EXPECT_FALSE(pool.is_watching(*again));
+}
+
 TEST_F(Pool, DisassociatingEndsTheWaitNotTheCallback) {
   const auto gate = Ref<Event>::adopt(new Event(true, false));
   const auto free = task([gate](Call& call) {  // its own reference: the worker may outlive this body

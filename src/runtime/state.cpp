@@ -20,6 +20,7 @@
 #include "thread/guest_call.hpp"
 #include "trace/trace.hpp"
 #include "win32/natives.hpp"
+#include "win32/pool.hpp"
 
 namespace bobbin::detail {
 namespace {
@@ -328,7 +329,7 @@ void State::shut_down() noexcept {
   // All that a thread may be using stays until it has gone.
   if (threads) threads->await_others();
   sync::watch_for_deadlocks(nullptr, nullptr);
-  if (services) services->thread_pool.reset();
+  if (services) win32::stop_pools();
   if (threads) threads->detach_current();
   kept.clear();
   trace::install(nullptr, 0);

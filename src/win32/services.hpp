@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 namespace bobbin::sync {
 class HandleTable;
@@ -42,8 +43,9 @@ struct Services {
   thread::Threads& threads;
   loader::Loader& loader;
   tls::Engine& tls;
-  /// Made when a guest first asks for it (win32/pool.hpp), and gone with the services.
+  /// Made when a guest first asks for it, and those that it made itself (win32/pool.hpp).
   std::shared_ptr<process::ThreadPool> thread_pool{};
+  std::vector<std::weak_ptr<process::ThreadPool>> other_pools{};
 };
 
 /// Valid from the first guest instruction to the last.

@@ -26,6 +26,10 @@ using process::ThreadPool;
 using sync::Event;
 using sync::Ref;
 
+namespace {
+
+constinit os::Mutex g_pools;  ///< guards those of the services
+
 std::shared_ptr<ThreadPool> make_pool() {
   thread::Threads& threads = services().threads;
   return std::make_shared<ThreadPool>(process::PoolThreads{
@@ -37,18 +41,28 @@ std::shared_ptr<ThreadPool> make_pool() {
       .current_waiter = []() -> sync::Waiter& { return thread::current_waiter(); }});
 }
 
+}  // namespace
+
 ThreadPool& default_pool() {
-  static constinit os::Mutex mutex;
-  const std::scoped_lock lock(mutex);
+  const std::scoped_lock lock(g_pools);
   std::shared_ptr<ThreadPool>& pool = services().thread_pool;
   if (!pool) pool = make_pool();
   return *pool;
+}
+
+void stop_pools() noexcept {
+  Services& all = services();
+  for (const auto& other : all.other_pools) {
+    if (const auto pool = other.lock()) pool->stop();
+  }
+  all.thread_pool.reset();
 }
 
 namespace {
 
 struct Item;
 
+/// A pool lives as long as the guest has it or a task is bound to it: it may be closed before them.
 struct Pool {
   std::shared_ptr<ThreadPool> threads;
 };
@@ -56,8 +70,7 @@ struct Pool {
 /// Work, timers and waits that are closed together.
 struct Group {
   os::Mutex mutex;
-  std::vector<Item*> items;          ///< guarded by mutex
-  std::vector<Ref<Task>> callbacks;  ///< guarded by mutex; of TrySubmitThreadpoolCallback
+  std::vector<Item*> items;  ///< guarded by mutex
 };
 
 /// TP_CALLBACK_ENVIRON, version 1 and (with what follows Flags) 3.
@@ -72,12 +85,14 @@ struct Environment {
   ULONG Flags;
 };
 
+/// Goes with its task: when the guest has closed it, and no callback of it is left.
 struct Item {
-  Ref<Task> task;
-  ThreadPool* pool;
-  Group* group;
-  PVOID cancel_callback;
-  PVOID context;
+  Task* task = nullptr;  ///< the guest has a reference until it closes the item
+  std::shared_ptr<ThreadPool> pool;
+  Group* group = nullptr;
+  PVOID cancel_callback = nullptr;
+  PVOID context = nullptr;
+  bool once = false;             ///< of TrySubmitThreadpoolCallback: the guest does not know it
   std::atomic<bool> set{false};  ///< a timer that has been set and not cancelled
 };
 
@@ -100,51 +115,59 @@ struct Instance {
   }
 };
 
-ThreadPool& pool_of(const Environment* environment) {
-  return environment != nullptr && environment->pool != nullptr ? *environment->pool->threads
-                                                                : default_pool();
+std::shared_ptr<ThreadPool> pool_of(const Environment* environment) {
+  if (environment != nullptr && environment->pool != nullptr) return environment->pool->threads;
+  return {std::shared_ptr<void>(), &default_pool()};  // which outlives all tasks
 }
 
 /// A task that calls the guest: callback(instance, context, object, wait result), of which a callback takes
 /// as many as its kind has; then does what the callback left to be done, and finalizes.
-Ref<Task> guest_task(PVOID callback, PVOID context, PVOID object, PVOID finalization) {
+Ref<Task> guest_task(const std::shared_ptr<Item>& item, PVOID callback, PVOID object, PVOID finalization) {
   return Ref<Task>::adopt(new Task([=](Call& call) {
     Instance instance{.call = call};
     const DWORD result = call.why() == Call::Why::timed_out ? STATUS_TIMEOUT : STATUS_WAIT_0;
-    if (!thread::call_guest<void(Instance*, PVOID, PVOID, DWORD)>(callback, &instance, context, object,
+    if (!thread::call_guest<void(Instance*, PVOID, PVOID, DWORD)>(callback, &instance, item->context, object,
                                                                   result)) {
       return false;
     }
     instance.finish();
     return finalization == nullptr ||
-           thread::call_guest<void(Instance*, PVOID)>(finalization, &instance, context).has_value();
+           thread::call_guest<void(Instance*, PVOID)>(finalization, &instance, item->context).has_value();
   }));
 }
 
-Item* create(PVOID callback, PVOID context, const Environment* environment) {
+Item* create(PVOID callback, PVOID context, const Environment* environment, bool once = false) {
   if (callback == nullptr) return failed(ERROR_INVALID_PARAMETER, nullptr);
-  auto item = std::make_unique<Item>();
-  item->pool = &pool_of(environment);
-  item->group = environment != nullptr ? environment->group : nullptr;
-  item->cancel_callback = environment != nullptr ? environment->CleanupGroupCancelCallback : nullptr;
+  const auto item = std::make_shared<Item>();
+  item->pool = pool_of(environment);
   item->context = context;
-  item->task = guest_task(callback, context, item.get(),
-                          environment != nullptr ? environment->FinalizationCallback : nullptr);
-  if (item->group != nullptr) {
+  item->once = once;
+  PVOID finalization = nullptr;
+  if (environment != nullptr) {
+    item->group = environment->group;
+    item->cancel_callback = environment->CleanupGroupCancelCallback;
+    finalization = environment->FinalizationCallback;
+  }
+  Ref<Task> task = guest_task(item, callback, once ? nullptr : item.get(), finalization);
+  item->task = task.get();
+  if (item->group != nullptr && !once) {
     const std::scoped_lock lock(item->group->mutex);
     item->group->items.push_back(item.get());
   }
-  return item.release();
+  (void)task.leak();  // the guest's
+  return item.get();
 }
 
 void wait_for_callbacks(Item* item, BOOL cancel_pending) {
-  if (cancel_pending) item->pool->cancel_pending(*item->task);
-  item->pool->wait_until_idle(*item->task, thread::current_waiter());
+  const Ref<Task> task(item->task);  // with the item: a callback may close it
+  if (cancel_pending) item->pool->cancel_pending(*task);
+  item->pool->wait_until_idle(*task, thread::current_waiter());
 }
 
-void retire(Item* item) {
-  item->pool->retire(*item->task);
-  delete item;
+/// Takes the guest's reference back.
+void release(Item* item) {
+  const Ref<Task> task = Ref<Task>::adopt(item->task);
+  item->pool->retire(*task);
 }
 
 void close(Item* item) {
@@ -152,7 +175,7 @@ void close(Item* item) {
     const std::scoped_lock lock(item->group->mutex);
     std::erase(item->group->items, item);
   }
-  retire(item);
+  release(item);
 }
 
 /// A FILETIME as ntdll's timeouts are: negative from now, positive a system time.
@@ -175,17 +198,22 @@ void WaitForThreadpoolWorkCallbacks(Item* work, BOOL cancel_pending) {
 void CloseThreadpoolWork(Item* work) { close(work); }
 
 BOOL TrySubmitThreadpoolCallback(PVOID callback, PVOID context, const Environment* environment) {
-  const Ref<Task> task = guest_task(callback, context, nullptr,
-                                    environment != nullptr ? environment->FinalizationCallback : nullptr);
-  ThreadPool& pool = pool_of(environment);
-  if (environment != nullptr && environment->group != nullptr) {
-    Group& group = *environment->group;
-    const std::scoped_lock lock(group.mutex);
-    std::erase_if(group.callbacks, [&](const Ref<Task>& one) { return pool.is_idle(*one); });
-    group.callbacks.push_back(task);
+  Item* const item = create(callback, context, environment, true);
+  if (item == nullptr) return FALSE;
+  if (auto submitted = item->pool->submit(*item->task); !submitted) {
+    release(item);
+    return failed(submitted.error());
   }
-  auto submitted = pool.submit(*task);
-  return submitted ? TRUE : failed(submitted.error());
+  if (item->group == nullptr) return release(item), TRUE;
+  // The group can wait for it, or cancel it. Those that are over have no business there.
+  const std::scoped_lock lock(item->group->mutex);
+  std::erase_if(item->group->items, [](Item* other) {
+    const bool over = other->once && other->pool->is_idle(*other->task);
+    if (over) release(other);
+    return over;
+  });
+  item->group->items.push_back(item);
+  return TRUE;
 }
 
 // ---- timers ----------------------------------------------------------------------------------------------
@@ -267,7 +295,14 @@ void ReleaseSemaphoreWhenCallbackReturns(Instance* instance, HANDLE handle, DWOR
 
 // ---- pools and cleanup groups ----------------------------------------------------------------------------
 
-Pool* CreateThreadpool(PVOID) { return new Pool{make_pool()}; }
+Pool* CreateThreadpool(PVOID) {
+  auto pool = std::make_unique<Pool>(make_pool());
+  const std::scoped_lock lock(g_pools);
+  auto& others = services().other_pools;
+  std::erase_if(others, [](const auto& other) { return other.expired(); });
+  others.push_back(pool->threads);
+  return pool.release();
+}
 void SetThreadpoolThreadMaximum(Pool* pool, DWORD count) { pool->threads->set_maximum(count); }
 BOOL SetThreadpoolThreadMinimum(Pool* pool, DWORD count) {
   auto set = pool->threads->set_minimum(count);
@@ -277,32 +312,27 @@ void CloseThreadpool(Pool* pool) { delete pool; }
 
 Group* CreateThreadpoolCleanupGroup() { return new Group; }
 
-/// Tells the guest of each callback that was cancelled. False if the guest has left meanwhile.
-bool cancel(Item& item, PVOID cleanup_context) {
-  for (std::size_t count = item.pool->cancel_pending(*item.task); count > 0; --count) {
-    if (item.cancel_callback == nullptr) return true;
-    if (!thread::call_guest<void(PVOID, PVOID)>(item.cancel_callback, item.context, cleanup_context))
-      return false;
-  }
-  return true;
+/// False if the guest has left meanwhile.
+bool tell_of_cancelling(const Item& item, PVOID cleanup_context) {
+  return item.cancel_callback == nullptr ||
+         thread::call_guest<void(PVOID, PVOID)>(item.cancel_callback, item.context, cleanup_context);
 }
 
 void CloseThreadpoolCleanupGroupMembers(Group* group, BOOL cancel_pending, PVOID cleanup_context) {
   std::vector<Item*> items;
-  std::vector<Ref<Task>> callbacks;
   {
     const std::scoped_lock lock(group->mutex);
     items.swap(group->items);
-    callbacks.swap(group->callbacks);
   }
-  sync::Waiter& self = thread::current_waiter();
   for (Item* const item : items) {
-    item->pool->unwatch(*item->task);
-    if (cancel_pending && !cancel(*item, cleanup_context)) return;
-    item->pool->wait_until_idle(*item->task, self);
-    retire(item);
+    item->pool->retire(*item->task);  // before the wait: a timer's callback may set it anew
+    if (cancel_pending) item->pool->cancel_pending(*item->task);
   }
-  for (const Ref<Task>& task : callbacks) default_pool().wait_until_idle(*task, self);
+  for (Item* const item : items) {
+    wait_for_callbacks(item, FALSE);
+    if (cancel_pending && !tell_of_cancelling(*item, cleanup_context)) return;
+    release(item);
+  }
 }
 
 void CloseThreadpoolCleanupGroup(Group* group) { delete group; }

@@ -56,22 +56,15 @@ Ref<Task> guest_task(PVOID callback, PVOID parameter) {
 /// INVALID_HANDLE_VALUE, wait; an event, set it when the last is over.
 BOOL retire(const Ref<Task>& task, HANDLE completion) {
   ThreadPool& pool = default_pool();
-  pool.unwatch(*task);
+  const bool waits = completion == INVALID_HANDLE_VALUE;
+  Result<Ref<Event>> event;
+  if (completion != nullptr && !waits)
+    event = services().handles.get<Event>(handle_value(completion), sync::Kind::event);
+  pool.retire(*task, event ? *event : Ref<Event>());  // before the wait: its callback may set a timer anew
   pool.cancel_pending(*task);
-  if (completion == INVALID_HANDLE_VALUE) {
-    pool.wait_until_idle(*task, thread::current_waiter());
-    pool.retire(*task);
-    return TRUE;
-  }
-  Ref<Event> event;
-  if (completion != nullptr) {
-    auto found = services().handles.get<Event>(handle_value(completion), sync::Kind::event);
-    if (!found) return failed(found.error());
-    event = std::move(*found);
-  }
-  const bool idle = pool.is_idle(*task);
-  pool.retire(*task, std::move(event));
-  return idle ? TRUE : failed(ERROR_IO_PENDING);
+  if (waits) pool.wait_until_idle(*task, thread::current_waiter());
+  if (!event) return failed(event.error());
+  return pool.is_idle(*task) ? TRUE : failed(ERROR_IO_PENDING);
 }
 
 BOOL QueueUserWorkItem(PVOID function, PVOID context, ULONG) {

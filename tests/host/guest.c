@@ -1,4 +1,5 @@
 // The DLL that the host tests call: plain C for Windows, no C runtime.
+#define _WIN32_WINNT 0x0A00
 #include <stdarg.h>
 #include <windows.h>
 
@@ -127,6 +128,21 @@ EXPORT int run_threads(int count) {
     if (code != 5) return -2;
   }
   return n;
+}
+static void CALLBACK never(PTP_CALLBACK_INSTANCE instance, void* context, PTP_WAIT wait,
+                           TP_WAIT_RESULT result) {
+  (void)instance, (void)context, (void)wait, (void)result;
+}
+// A pool of its own, which watches an event that nobody sets, and is never closed.
+EXPORT int leave_a_pool(void) {
+  TP_CALLBACK_ENVIRON environment;
+  PTP_POOL pool = CreateThreadpool(NULL);
+  TpInitializeCallbackEnviron(&environment);
+  TpSetCallbackThreadpool(&environment, pool);
+  PTP_WAIT wait = CreateThreadpoolWait(never, NULL, &environment);
+  if (!pool || !wait) return 0;
+  SetThreadpoolWait(wait, CreateEventA(NULL, FALSE, FALSE, NULL), NULL);
+  return 1;
 }
 EXPORT int call_export(const char* dll, const char* name, int value) {
   int (*f)(int) = (int (*)(int))GetProcAddress(GetModuleHandleA(dll), name);

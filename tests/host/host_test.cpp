@@ -428,6 +428,25 @@ TEST(Runtimes, FollowEachOther) {
   }
 }
 
+// Threads of the host.
+std::ptrdiff_t tasks() { return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {}); }
+
+TEST(Runtimes, EndThePoolsThatTheGuestLeaves) {
+  std::ptrdiff_t before = 0;
+  for (int i = 0; i < 3; ++i) {
+    {
+      auto runtime = Runtime::start({.dll_path = {kFolder}});
+      ASSERT_TRUE(runtime) << runtime.error().message();
+      auto dll = runtime->load("guest.dll");
+      ASSERT_TRUE(dll) << dll.error().message();
+      EXPECT_EQ(dll->function<int()>("leave_a_pool")->operator()().value(), 1);
+    }
+    if (i == 0) before = tasks();
+  }
+  while (tasks() > before)
+    std::this_thread::yield();  // a thread that was joined may be seen for a moment more
+}
+
 TEST(Runtimes, LoadAndUnloadWithoutGrowth) {
   auto runtime = Runtime::start({.dll_path = {kFolder}});
   ASSERT_TRUE(runtime);

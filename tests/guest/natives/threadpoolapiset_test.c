@@ -18,7 +18,7 @@ static FILETIME from_now(int milliseconds) {
   return result;
 }
 
-static BOOL signalled(HANDLE handle) { return WaitForSingleObject(handle, 10000) == WAIT_OBJECT_0; }
+static BOOL signalled(HANDLE handle) { return WaitForSingleObject(handle, INFINITE) == WAIT_OBJECT_0; }
 
 static void CALLBACK add(PTP_CALLBACK_INSTANCE instance, void* context, PTP_WORK work) {
   (void)instance, (void)work;
@@ -155,10 +155,53 @@ static void groups(void) {
   SetEvent(gate);
   CloseThreadpoolCleanupGroupMembers(group, FALSE, (void*)8);
   CHECK(count == 5 && cancelled == 0);
+  // Each is told of once, whether it has anything to cancel or not.
+  CHECK(CreateThreadpoolWork(add, (void*)7, &environment) &&
+        CreateThreadpoolWork(add, (void*)7, &environment));
+  CloseThreadpoolCleanupGroupMembers(group, TRUE, (void*)8);
+  CHECK(cancelled == 2);
   CloseThreadpoolCleanupGroup(group);
   CloseThreadpool(pool);
   ResetEvent(gate);
   ResetEvent(reached);
+}
+
+static void CALLBACK close_itself(PTP_CALLBACK_INSTANCE instance, void* context, PTP_TIMER timer) {
+  (void)instance, (void)context;
+  CloseThreadpoolTimer(timer);
+  if (InterlockedIncrement(&count) == 2) SetEvent(reached);
+}
+
+// A pool may be closed before what is bound to it, and lives as long.
+static void closed_pool(void) {
+  TP_CALLBACK_ENVIRON environment;
+  PTP_POOL pool = CreateThreadpool(NULL);
+  PTP_WORK work;
+  FILETIME due = from_now(1);
+  TpInitializeCallbackEnviron(&environment);
+  TpSetCallbackThreadpool(&environment, pool);
+  work = CreateThreadpoolWork(add, (void*)1, &environment);
+  count = 0;
+  for (int i = 0; i < 2; ++i)
+    SetThreadpoolTimer(CreateThreadpoolTimer(close_itself, NULL, &environment), &due, 0, 0);
+  CHECK(signalled(reached));
+  CloseThreadpool(pool);
+  if (!running_under_wine()) {  // whose pools are no good for anything from then on
+    for (int i = 0; i < 10; ++i) SubmitThreadpoolWork(work);
+    WaitForThreadpoolWorkCallbacks(work, FALSE);
+    CHECK(count == 12);
+  }
+  CloseThreadpoolWork(work);
+}
+
+static HANDLE again;
+
+static void CALLBACK set_anew(void* context, BOOLEAN timed_out) {
+  (void)context, (void)timed_out;
+  WaitForSingleObject(gate, INFINITE);  // `again` is known
+  InterlockedIncrement(&count);
+  SetEvent(reached);
+  CHECK(ChangeTimerQueueTimer(NULL, again, 0, 3600000));
 }
 
 static DWORD WINAPI old_work(void* context) {
@@ -197,6 +240,17 @@ static void before_vista(void) {
   CHECK(DeleteTimerQueueTimer(queue, timer, INVALID_HANDLE_VALUE));
   CHECK(CreateTimerQueueTimer(&other, queue, old_callback, (void*)&count, 3600000, 0, WT_EXECUTEONLYONCE));
   CHECK(DeleteTimerQueueEx(queue, INVALID_HANDLE_VALUE));
+  // One that its callback sets anew each time: none comes once it has been deleted.
+  for (int round = 0; round < 20; ++round) {
+    CHECK(CreateTimerQueueTimer(&again, NULL, set_anew, NULL, 0, 3600000, WT_EXECUTEDEFAULT));
+    SetEvent(gate);
+    CHECK(signalled(reached) && DeleteTimerQueueTimer(NULL, again, INVALID_HANDLE_VALUE));
+    const LONG last = count;
+    Sleep(1);
+    CHECK(count == last);
+    ResetEvent(reached);
+    ResetEvent(gate);
+  }
   queue = CreateTimerQueue();
   CHECK(DeleteTimerQueue(queue) || GetLastError() == ERROR_IO_PENDING);
   CHECK(CloseHandle(event));
@@ -213,6 +267,7 @@ int main(void) {
   timers();
   waits();
   groups();
+  closed_pool();
   before_vista();
   return DONE();
 }
