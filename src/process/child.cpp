@@ -157,11 +157,12 @@ std::vector<std::string> environment_for(const ChildRequest& request, Process& p
 }
 
 /// The exit code that the child reported, else what the host says of its end.
-std::uint32_t exit_code_of(int status, int reports) {
+std::uint32_t exit_code_of(const siginfo_t& end, int reports) {
   std::uint32_t code = 0;
   if (io::readable_now(reports) && read(reports, &code, sizeof code) == sizeof code) return code;
-  if (WIFEXITED(status)) return static_cast<std::uint32_t>(WEXITSTATUS(status));
-  const int signal = WTERMSIG(status);
+  const bool killed = end.si_code == CLD_KILLED || end.si_code == CLD_DUMPED;
+  if (!killed) return static_cast<std::uint32_t>(end.si_status);
+  const int signal = end.si_status;
   switch (signal) {
     case SIGSEGV:
     case SIGBUS:
@@ -180,9 +181,10 @@ std::uint32_t exit_code_of(int status, int reports) {
 bool watch(pid_t pid, os::Descriptor reports, sync::Ref<ProcessObject> process) {
   std::thread watcher =
       os::start_service_thread([pid, reports = std::move(reports), process = std::move(process)] {
-        int status = 0;
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-        process->finish(exit_code_of(status, reports.get()));
+        siginfo_t end{};
+        while (waitid(P_PID, static_cast<id_t>(pid), &end, WEXITED | WNOWAIT) < 0 && errno == EINTR) continue;
+        process->finish(exit_code_of(end, reports.get()));
+        waitpid(pid, nullptr, 0);  // from here on the host may give the id to another
       });
   if (!watcher.joinable()) return false;
   watcher.detach();
@@ -203,11 +205,9 @@ Result<void> ProcessObject::terminate(std::uint32_t exit_code) {
 }
 
 void ProcessObject::finish(std::uint32_t exit_code) noexcept {
-  {
-    const std::scoped_lock lock(mutex_);
-    exit_code_ = forced_code_.value_or(exit_code);
-    thread_->exit_code_ = exit_code_.load();
-  }
+  const std::scoped_lock lock(mutex_);
+  exit_code_ = forced_code_.value_or(exit_code);
+  thread_->exit_code_ = exit_code_.load();
   sync::DispatcherLock dispatcher;
   ended_ = thread_->ended_ = true;
   dispatcher.notify(*thread_);

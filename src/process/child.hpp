@@ -65,7 +65,7 @@ class ProcessObject final : public sync::Waitable {
   [[nodiscard]] bool ended() const;
   /// Ends a child at once, with this exit code. STATUS_ACCESS_DENIED if it has ended.
   [[nodiscard]] Result<void> terminate(std::uint32_t exit_code);
-  /// The host has reaped it; by the thread that waits for it.
+  /// It has ended; by the thread that waits for it, before the host reaps it: until then its id is its own.
   void finish(std::uint32_t exit_code) noexcept;
 
  private:
