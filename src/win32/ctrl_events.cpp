@@ -1,5 +1,6 @@
 #include "win32/ctrl_events.hpp"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
@@ -49,7 +50,7 @@ void* watch(void*) {
 }
 
 void start_watching() {
-  if (pipe(g_pipe) != 0) return;
+  if (pipe2(g_pipe, O_CLOEXEC) != 0) return;
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, 64 * 1024);
