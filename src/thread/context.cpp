@@ -109,9 +109,8 @@ Result<void> Threads::set_context(Thread& thread, const abi::CONTEXT& context) {
 void Threads::settle_suspended(Thread& thread) {
   // The stop signal is on its way: wait until the thread either stands in the handler or was seen in a
   // native.
-  const std::uint64_t deadline = os::monotonic_now() + 1'000'000'000;
-  while (thread.stopped_context_.load() == nullptr && thread.host_id() != 0 &&
-         thread.where.load() == Where::guest && os::monotonic_now() < deadline) {
+  while (thread.stopped_context_.load() == nullptr && thread.suspend_count_.load() != 0 &&
+         thread.host_id() != 0 && thread.where.load() == Where::guest) {
     os::futex_wait(thread.seen_, thread.seen_.load(), os::monotonic_now() + 1'000'000);
   }
 }
