@@ -350,6 +350,10 @@ TEST_F(Host, ExitProcessInAChildEndsItsCopy) {
 
 class BadInput : public Host {
  protected:
+  ~BadInput() override {
+    for (const std::string& path : written_) std::filesystem::remove(path);
+  }
+
   /// Loads something that must fail, and checks that all counts are what they were.
   Error refused(const std::string& name) {
     const Statistics before = runtime->statistics();
@@ -364,10 +368,14 @@ class BadInput : public Host {
   }
 
   std::string write(const std::string& name, const std::string& content) {
-    const std::string path = ::testing::TempDir() + name;
+    const std::string path = ::testing::TempDir() + std::to_string(getpid()) + "-" + name;
     std::ofstream(path, std::ios::binary) << content;
+    written_.push_back(path);
     return path;
   }
+
+ private:
+  std::vector<std::string> written_;
 };
 
 TEST_F(BadInput, MissingDll) {

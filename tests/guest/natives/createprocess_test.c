@@ -78,7 +78,7 @@ static DWORD run_inheriting(BOOL inherit, const char* arguments) {
   DWORD code = 0;
   if (!start_inheriting(inherit, arguments, &it)) return ~0u;
   CHECK(WaitForSingleObject(it.hProcess, INFINITE) == WAIT_OBJECT_0);
-  CHECK(WaitForSingleObject(it.hThread, 10000) == WAIT_OBJECT_0);
+  CHECK(WaitForSingleObject(it.hThread, INFINITE) == WAIT_OBJECT_0);
   CHECK(GetExitCodeProcess(it.hProcess, &code));
   CHECK(CloseHandle(it.hThread) && CloseHandle(it.hProcess));
   return code;
@@ -199,7 +199,7 @@ static void check_running_child(void) {
   CHECK(again != NULL && GetProcessId(again) == it.dwProcessId);
   CHECK(TerminateProcess(again, 0x1234));
   CHECK(WaitForSingleObject(it.hProcess, INFINITE) == WAIT_OBJECT_0);
-  CHECK(WaitForSingleObject(it.hThread, 10000) == WAIT_OBJECT_0);
+  CHECK(WaitForSingleObject(it.hThread, INFINITE) == WAIT_OBJECT_0);
   CHECK(GetExitCodeProcess(again, &code) && code == 0x1234);
   CHECK(GetExitCodeThread(it.hThread, &code) && code == 0x1234);
   // Wine lets a process that has ended be terminated again.

@@ -165,8 +165,9 @@ static void notices(void) {
 int main(void) {
   char here[MAX_PATH];
   CHECK(GetTempPathA(MAX_PATH, here) != 0);
-  CHECK(GetTempFileNameA(here, "bob", 0, g_root) != 0 && DeleteFileA(g_root) &&
-        CreateDirectoryA(g_root, NULL));
+  do {
+    CHECK(GetTempFileNameA(here, "bob", 0, g_root) != 0 && DeleteFileA(g_root));
+  } while (!CreateDirectoryA(g_root, NULL));  // another program may have taken the name in between
   names();
   if (!running_under_wine()) trees();  // Wine 8 does not watch what is in folders that were there before
   contents();
