@@ -206,10 +206,9 @@ void Loader::publish(Transaction& load) noexcept {
   }
   load.reservations.clear();
   for (auto& module : load.fresh) {
-    if (trace::on(trace::Category::loader)) {
-      trace::emit(trace::Category::loader,
-                  fmt::format("load {} at {}", module->path, static_cast<const void*>(module->base())));
-    }
+    trace::emit(trace::Category::loader, [&] {
+      return fmt::format("load {} at {}", module->path, static_cast<const void*>(module->base()));
+    });
     module->arriving = true;
     if (module->resolved()) module->attach = Attach::waiting;
     link(ldr_, module->entry);

@@ -91,9 +91,8 @@ Result<void*> Loader::procedure(const Found& module, std::uint32_t ordinal) {
 }
 
 void Loader::note_missing(const Found& module, std::string_view function) const {
-  if (trace::on(trace::Category::native)) {
-    trace::emit(trace::Category::native, fmt::format("asked for in vain: {}!{}", module->name, function));
-  }
+  trace::emit(trace::Category::native,
+              [&] { return fmt::format("asked for in vain: {}!{}", module->name, function); });
   if (options_.on_missing) options_.on_missing(fmt::format("{}!{}", module->name, function));
 }
 

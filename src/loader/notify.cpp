@@ -38,7 +38,8 @@ void Loader::tell_callbacks(const Module& module, Reason reason) {
 abi::BOOL Loader::tell(const Module& module, Reason reason, void* reserved) {
   if (trace::on(trace::Category::loader)) {
     const thread::NativeScope scope(0, 0);
-    trace::emit(trace::Category::loader, fmt::format("notify {}: {}", module.name, static_cast<int>(reason)));
+    trace::emit(trace::Category::loader,
+                [&] { return fmt::format("notify {}: {}", module.name, static_cast<int>(reason)); });
   }
   tell_callbacks(module, reason);
   return tell_entry(module, reason, reserved);
@@ -62,9 +63,9 @@ Loader::Told Loader::inside_notice(Body& body) {
   told.raised = swallowed != 0;
   told.last = notice_;
   notice_ = before;
-  if (told.raised && trace::on(trace::Category::loader)) {
+  if (told.raised) {
     trace::emit(trace::Category::loader,
-                fmt::format("{} raised {:#x}: swallowed", told.last.module->name, swallowed));
+                [&] { return fmt::format("{} raised {:#x}: swallowed", told.last.module->name, swallowed); });
   }
   return told;
 }

@@ -75,7 +75,7 @@ void Loader::unload_unreachable(const std::function<void()>& before_unmapping) {
 }
 
 void Loader::unpublish(Module& module) noexcept {
-  if (trace::on(trace::Category::loader)) trace::emit(trace::Category::loader, "unload " + module.path);
+  trace::emit(trace::Category::loader, [&] { return "unload " + module.path; });
   unlink(module.entry);
   unwind::function_tables().remove_module(reinterpret_cast<std::uint64_t>(module.base()));
   if (module.tls && module.tls->index) engine_.release_module(*module.tls->index);

@@ -164,11 +164,10 @@ Result<void> InPlace::make_room(std::uint32_t index, const Template& source) {
     layout_of(*place).give_back(place->offset);
     return prepared;
   }
-  if (trace::on(trace::Category::tls)) {
-    trace::emit(trace::Category::tls,
-                fmt::format("module {}: {} bytes of template, {} at offset {:#x}", index, source.bytes.size(),
-                            place->is_view ? "a view" : "copied", place->offset));
-  }
+  trace::emit(trace::Category::tls, [&] {
+    return fmt::format("module {}: {} bytes of template, {} at offset {:#x}", index, source.bytes.size(),
+                       place->is_view ? "a view" : "copied", place->offset);
+  });
   places_[index] = *place;
   if (place->is_view) ++views_in_use_;
   return {};

@@ -325,11 +325,10 @@ Result<void> Strategy::exchange(Exchange what, std::uint32_t number, std::span<T
   }
   interfered_ = true;
   ++exchanges_;
-  if (trace::on(trace::Category::tls)) {
-    trace::emit(trace::Category::tls,
-                fmt::format("the guest replaces {} {} in {} threads",
-                            what == Exchange::vectors ? "vectors," : "entry", number, filled));
-  }
+  trace::emit(trace::Category::tls, [&] {
+    return fmt::format("the guest replaces {} {} in {} threads",
+                       what == Exchange::vectors ? "vectors," : "entry", number, filled);
+  });
   return {};
 }
 

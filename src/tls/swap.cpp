@@ -122,11 +122,10 @@ Result<void> Swap::make_room(std::uint32_t index, const Template& source) {
     return vectors;
   }
   if (length > length_) pending_ = length;
-  if (trace::on(trace::Category::tls)) {
-    trace::emit(trace::Category::tls,
-                fmt::format("module {}: {} bytes of template; vectors have {} entries, and will have {}",
-                            index, source.bytes.size(), length_, std::max(length_, pending_)));
-  }
+  trace::emit(trace::Category::tls, [&] {
+    return fmt::format("module {}: {} bytes of template; vectors have {} entries, and will have {}", index,
+                       source.bytes.size(), length_, std::max(length_, pending_));
+  });
   return {};
 }
 
@@ -205,14 +204,13 @@ void Swap::publish(std::uint32_t index) noexcept {
     pending_ = 0;
   }
   unused_ += left_over;
-  if (trace::on(trace::Category::tls)) {
-    trace::emit(
-        trace::Category::tls,
-        fmt::format("module {}: in {} threads{}; {} vectors retired ({} by now, {} bytes), "
-                    "{} prepared for nobody",
-                    index, given, grows ? fmt::format(", vectors grown to {}", length_) : "",
-                    ever_retired_ - retired_before, retired_.load(), retired_bytes_.load(), left_over));
-  }
+  trace::emit(trace::Category::tls, [&] {
+    return fmt::format(
+        "module {}: in {} threads{}; {} vectors retired ({} by now, {} bytes), "
+        "{} prepared for nobody",
+        index, given, grows ? fmt::format(", vectors grown to {}", length_) : "",
+        ever_retired_ - retired_before, retired_.load(), retired_bytes_.load(), left_over);
+  });
 }
 
 bool Swap::anything_prepared() const {

@@ -10,7 +10,7 @@ void install(Sink sink, std::uint32_t categories) noexcept {
   enabled_categories = sink != nullptr ? categories : 0;
 }
 
-void emit(Category category, std::string_view line) {
+void write(Category category, std::string_view line) {
   if (const Sink sink = g_sink.load()) sink(category, line);
 }
 

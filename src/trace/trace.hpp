@@ -1,11 +1,12 @@
 // What Bobbin is doing, for those who ask. An event is a category and one line of text; it goes to a sink
 // that the runtime installs. Off (the default) a trace point costs one predictable branch on a relaxed load.
 //
-//   if (trace::on(trace::Category::loader)) trace::emit(trace::Category::loader, fmt::format(...));
+//   trace::emit(trace::Category::loader, [&] { return fmt::format(...); });
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <new>
 #include <string_view>
 
 namespace bobbin::trace {
@@ -24,6 +25,18 @@ inline constinit std::atomic<std::uint32_t> enabled_categories{0};
 /// Installs a sink and the set of categories (bits) that it wants; nullptr and 0 turn tracing off.
 void install(Sink sink, std::uint32_t categories) noexcept;
 
-void emit(Category category, std::string_view line);
+/// Gives the sink a line, whoever wants it or not.
+void write(Category category, std::string_view line);
+
+/// Gives the sink what make_line() returns, if the category is wanted and there is memory for a line.
+template <class MakeLine>
+void emit(Category category, MakeLine make_line) noexcept {
+  if (!on(category)) [[likely]]
+    return;
+  try {
+    write(category, make_line());
+  } catch (const std::bad_alloc&) {  // NOLINT(bugprone-empty-catch): what is traced goes on all the same
+  }
+}
 
 }  // namespace bobbin::trace

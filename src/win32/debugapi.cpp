@@ -16,7 +16,7 @@ void OutputDebugStringA(LPCSTR text) {
   if (text == nullptr || !trace::on(trace::Category::native)) return;
   std::string_view line(text);
   while (line.ends_with('\n') || line.ends_with('\r')) line.remove_suffix(1);
-  trace::emit(trace::Category::native, std::string("debug: ").append(line));
+  trace::emit(trace::Category::native, [line] { return std::string("debug: ").append(line); });
 }
 
 void OutputDebugStringW(LPCWSTR text) {
