@@ -25,6 +25,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -98,8 +99,8 @@ struct CallbackBase {
   virtual ~CallbackBase() = default;
   virtual void invoke(const std::uint64_t* cells, const double* floats, CallbackResult& result) = 0;
 };
-/// Guest-callable code for a callback, and its release.
-[[nodiscard]] Result<void*> make_callback(CallbackBase* callback);
+/// Guest-callable code for a callback (null if there was no memory for one), and its release.
+[[nodiscard]] Result<void*> make_callback(CallbackBase* callback) noexcept;
 void drop_callback(void* code, const CallbackBase* callback) noexcept;
 
 /// Win64: aggregates of 1, 2, 4 and 8 bytes travel as integers, all others by reference.
@@ -451,7 +452,8 @@ class Runtime {
   /// be called from any guest thread; it must not throw (what it throws is reported, and 0 returned).
   template <class Signature, class F>
   [[nodiscard]] Result<Callback> callback(F function) {
-    auto target = std::make_unique<detail::TypedCallback<Signature, F>>(std::move(function));
+    std::unique_ptr<detail::CallbackBase> target(
+        new (std::nothrow) detail::TypedCallback<Signature, F>(std::move(function)));
     auto code = detail::make_callback(target.get());
     if (!code) return std::unexpected(std::move(code).error());
     return Callback(*code, std::move(target));
@@ -466,9 +468,7 @@ class Runtime {
   [[nodiscard]] Result<void> provide(const std::string& dll, const std::string& name, F function) {
     auto made = callback<Signature>(std::move(function));
     if (!made) return std::unexpected(std::move(made).error());
-    auto provided = provide(dll, name, *made);
-    if (provided) keep(std::move(*made));
-    return provided;
+    return provide_for_good(dll, name, std::move(*made));
   }
 
   /// Attaches the calling thread now rather than on its first call; detaches it before it exits.
@@ -480,7 +480,8 @@ class Runtime {
 
  private:
   explicit Runtime(std::shared_ptr<detail::State> state) : state_(std::move(state)) {}
-  void keep(Callback callback);
+  [[nodiscard]] Result<void> provide_for_good(const std::string& dll, const std::string& name,
+                                              Callback callback);
   std::shared_ptr<detail::State> state_;
 };
 

@@ -4,6 +4,8 @@
 
 #include <bobbin/error.hpp>
 
+#include <new>
+
 namespace bobbin {
 
 /// `return fail({.kind = ..., .status = ..., .what = ...});`
@@ -13,6 +15,20 @@ namespace bobbin {
 template <class T>
 [[nodiscard]] std::unexpected<Error> propagate(Result<T>& result) {
   return std::unexpected(std::move(result).error());
+}
+
+/// operator new has failed. Made without it: so short a text stands in the string itself.
+[[nodiscard]] inline std::unexpected<Error> no_memory() noexcept {
+  constexpr std::uint32_t kStatusNoMemory = 0xC0000017u;
+  return fail({.kind = ErrorKind::out_of_memory, .status = kStatusNoMemory, .what = "out of memory"});
+}
+
+/// Hands on body()'s Result, or no_memory().
+template <class Body>
+[[nodiscard]] auto without_throwing(Body body) noexcept -> decltype(body()) try {
+  return body();
+} catch (const std::bad_alloc&) {
+  return no_memory();
 }
 
 }  // namespace bobbin

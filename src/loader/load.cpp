@@ -225,8 +225,14 @@ void Loader::publish(Transaction& load) noexcept {
 // all that it needs, as on Windows; the load goes on with what is left. What is being attached right now (a
 // circle) is handed out as it is. Nothing here allocates: the modules are published.
 
-namespace {
-std::unexpected<Error> refusal(const Module& module) {
+std::unexpected<Error> Loader::error_of(const Obstacle& obstacle) {
+  const Module& module = *obstacle.module;
+  if (obstacle.answer == Answer::guest_ended) {
+    return fail({.kind = ErrorKind::guest_ended,
+                 .status = abi::STATUS_THREAD_IS_TERMINATING,
+                 .what = "ended the guest while it was being initialised",
+                 .file = module.name});
+  }
   return fail({.kind = ErrorKind::refused,
                .status = abi::STATUS_DLL_INIT_FAILED,
                .what = "its entry point (DllMain) refused to be attached",
@@ -234,31 +240,30 @@ std::unexpected<Error> refusal(const Module& module) {
                .rva = module.image->parsed.header().entry_point.value,
                .advice = "the DLL itself decided so; look for what it expects to find"});
 }
-}  // namespace
 
-Result<void> Loader::attach(Transaction& load, Module& wanted) {
+Loader::Obstacle Loader::attach(Transaction& load, Module& wanted) noexcept {
   const std::uint32_t walk = ++walks_;
   for (Module* module : load.order) {
-    if (auto attached = attach(*module, walk); !attached) return attached;
+    if (const Obstacle obstacle = attach(*module, walk)) return obstacle;
   }
   return attach(wanted, walk);  // an older one, of a load that is still under way
 }
 
 /// Attaches what `module` needs, then itself.
-Result<void> Loader::attach(Module& module, std::uint32_t walk) {
+Loader::Obstacle Loader::attach(Module& module, std::uint32_t walk) noexcept {
   if (module.attach == Attach::waiting && module.walk != walk) {
     module.walk = walk;
     // NOLINTNEXTLINE(modernize-loop-convert): a DllMain may add some.
     for (std::size_t i = 0; i < module.dependencies.size(); ++i) {
-      if (auto attached = attach(*module.dependencies[i], walk); !attached) return attached;
+      if (const Obstacle obstacle = attach(*module.dependencies[i], walk)) return obstacle;
     }
     if (module.attach == Attach::waiting) return attach_now(module);
   }
-  if (module.attach == Attach::refused) return refusal(module);
+  if (module.attach == Attach::refused) return {&module, Answer::refused};
   return {};
 }
 
-Result<void> Loader::attach_now(Module& module) {
+Loader::Obstacle Loader::attach_now(Module& module) noexcept {
   if (!module.is_dll()) {  // a program has no DllMain; load_program() calls its TLS callbacks
     module.attach = Attach::done;
     return {};
@@ -273,17 +278,9 @@ Result<void> Loader::attach_now(Module& module) {
   module.entry.Flags &= ~std::uint32_t{abi::LDRP_LOAD_IN_PROGRESS};
   module.entry.Flags |= abi::LDRP_ENTRY_PROCESSED;
   module.attach = answer == Answer::refused ? Attach::refused : Attach::done;
-  if (answer == Answer::guest_ended) {
-    return fail({.kind = ErrorKind::guest_ended,
-                 .status = abi::STATUS_THREAD_IS_TERMINATING,
-                 .what = "ended the guest while it was being initialised",
-                 .file = module.name});
-  }
-  if (answer == Answer::refused) {
-    module.entry.Flags |= abi::LDRP_PROCESS_ATTACH_FAILED;
-    return refusal(module);
-  }
-  return {};
+  if (answer == Answer::accepted) return {};
+  if (answer == Answer::refused) module.entry.Flags |= abi::LDRP_PROCESS_ATTACH_FAILED;
+  return {&module, answer};
 }
 
 Result<Module*> Loader::finish(Transaction& load, Module* wanted) {
@@ -291,19 +288,19 @@ Result<Module*> Loader::finish(Transaction& load, Module* wanted) {
   ++wanted->references;
   publish(load);
   for (Module* module : load.order) tell_watchers(*module, Change::came);
-  auto attached = attach(load, *wanted);
+  const Obstacle obstacle = attach(load, *wanted);
   for (Module* module : load.order) module->arriving = false;
-  if (attached && wanted->references != 0) return wanted;
-  if (attached) {
-    attached = fail({.kind = ErrorKind::refused,
-                     .status = abi::STATUS_DLL_INIT_FAILED,
-                     .what = "freed itself while it was being attached",
-                     .file = wanted->name});
-  } else if (wanted->references != 0) {
-    --wanted->references;
-  }
-  unload_unreachable();
-  return propagate(attached);
+  if (!obstacle && wanted->references != 0) return wanted;
+  if (wanted->references != 0) --wanted->references;
+  struct Unload {  // also when there is no memory to say why
+    Loader& loader;
+    ~Unload() { loader.unload_unreachable(); }
+  } const at_end{*this};
+  if (obstacle) return error_of(obstacle);
+  return fail({.kind = ErrorKind::refused,
+               .status = abi::STATUS_DLL_INIT_FAILED,
+               .what = "freed itself while it was being attached",
+               .file = wanted->name});
 }
 
 Result<std::byte*> Loader::load(const std::string& name, const LoadFlags& flags) {
@@ -324,10 +321,7 @@ Result<Module*> Loader::load_module(const std::string& name, const LoadFlags& fl
   if (lint_ && !load.fresh.empty()) lint_->loads(**module);
   return finish(load, *module);
 } catch (const std::bad_alloc&) {
-  return fail({.kind = ErrorKind::out_of_memory,
-               .status = abi::STATUS_NO_MEMORY,
-               .what = "no memory to load it",
-               .file = name});
+  return no_memory();
 }
 
 Result<Module*> Loader::load_program(const std::string& path) try {
@@ -365,9 +359,9 @@ Result<Module*> Loader::load_program(const std::string& path) try {
   for (const auto& module : modules_) {
     if (module->static_load) module->pin();
   }
-  auto attached = attach(load, *program);
+  const Obstacle obstacle = attach(load, *program);
   for (Module* module : load.order) module->arriving = false;
-  if (!attached) return propagate(attached);
+  if (obstacle) return error_of(obstacle);
   if (!notify_program(Reason::process_attach)) {
     return fail({.kind = ErrorKind::guest_ended,
                  .status = abi::STATUS_THREAD_IS_TERMINATING,
@@ -377,10 +371,7 @@ Result<Module*> Loader::load_program(const std::string& path) try {
   program->entry.Flags |= abi::LDRP_ENTRY_PROCESSED;
   return program;
 } catch (const std::bad_alloc&) {
-  return fail({.kind = ErrorKind::out_of_memory,
-               .status = abi::STATUS_NO_MEMORY,
-               .what = "no memory to load it",
-               .file = path});
+  return no_memory();
 }
 
 }  // namespace bobbin::loader

@@ -45,10 +45,10 @@ Result<void> Loader::start(const std::string& host_path) {
   program->path = host_path;
   program->pinned = true;
   set_names(*program, options_.windows_path(host_path));
-  link(ldr_, program->entry);
-  peb_.ImageBaseAddress = program->entry.DllBase;
   program_ = program.get();
   modules_.push_back(std::move(program));  // nobody else is there yet
+  link(ldr_, program_->entry);
+  peb_.ImageBaseAddress = program_->entry.DllBase;
   for (const NativeDll& dll : options_.natives) {
     if (auto added = add_native(dll.name, dll.dlls); !added) return propagate(added);
   }
@@ -90,12 +90,15 @@ Result<void> Loader::add_native(std::string_view name, std::uint16_t dlls) {
   module->pin();
   module->resolved_ = true;
   set_names(*module, u"C:\\Windows\\System32\\" + nls::to_utf16(name));
-  link(ldr_, module->entry);
-  link_initialised(ldr_, module->entry);
   unwind::function_tables().reserve_modules(1);
-  unwind::function_tables().add_module(rows_of(*module));
-  const std::scoped_lock changing(modules_mutex_);
-  modules_.push_back(std::move(module));
+  {
+    const std::scoped_lock changing(modules_mutex_);
+    modules_.push_back(std::move(module));
+  }
+  Module& added = *modules_.back();
+  link(ldr_, added.entry);
+  link_initialised(ldr_, added.entry);
+  unwind::function_tables().add_module(rows_of(added));
   ++generation_of_lists_;
   return {};
 }
@@ -104,6 +107,7 @@ Result<void> Loader::provide(const std::string& dll, const std::string& name, vo
   const Guard guard(*this);
   if (!guard.held()) return interrupted();
   const std::string key = lower(with_extension(dll));
+  decltype(NativePart::instead) provided{{name, address}};
   Module* module = loaded(key, nullptr);
   if (module == nullptr) {
     if (auto added = add_native(with_extension(dll), 0); !added) return propagate(added);
@@ -116,7 +120,8 @@ Result<void> Loader::provide(const std::string& dll, const std::string& name, vo
                  .file = dll,
                  .advice = "provide() exports before loading the modules that import them"});
   }
-  module->native->instead[name] = address;
+  module->native->instead.erase(name);
+  module->native->instead.merge(provided);
   return {};
 }
 

@@ -187,6 +187,8 @@ class Loader final : public thread::LifeObserver {
  private:
   struct Transaction;
   struct Kept;
+  /// Of a module that is told. FALSE from PROCESS_ATTACH is `refused`.
+  enum class Answer : std::uint8_t { accepted, refused, guest_ended };
 
   // load.cpp
   [[nodiscard]] Result<Module*> map_tree(Transaction& load, const std::string& name, const Module* importer);
@@ -199,9 +201,16 @@ class Loader final : public thread::LifeObserver {
   [[nodiscard]] Result<void> prepare(Transaction& load);
   void publish(Transaction& load) noexcept;
   static unwind::Module rows_of(const Module& module) noexcept;
-  [[nodiscard]] Result<void> attach(Transaction& load, Module& wanted);
-  [[nodiscard]] Result<void> attach(Module& module, std::uint32_t walk);
-  [[nodiscard]] Result<void> attach_now(Module& module);
+  /// What stopped an attach, if anything: from there on the way back must not need memory for words.
+  struct Obstacle {
+    const Module* module = nullptr;
+    Answer answer = {};
+    explicit operator bool() const { return module != nullptr; }
+  };
+  [[nodiscard]] Obstacle attach(Transaction& load, Module& wanted) noexcept;
+  [[nodiscard]] Obstacle attach(Module& module, std::uint32_t walk) noexcept;
+  [[nodiscard]] Obstacle attach_now(Module& module) noexcept;
+  [[nodiscard]] static std::unexpected<Error> error_of(const Obstacle& obstacle);
   [[nodiscard]] Result<Module*> finish(Transaction& load, Module* wanted);
   void set_names(Module& module, std::u16string full_name);
   [[nodiscard]] Result<void> add_native(std::string_view name, std::uint16_t dlls);
@@ -232,8 +241,7 @@ class Loader final : public thread::LifeObserver {
     bool raised = false;
     Notice last;  ///< who was told last
   };
-  /// TLS callbacks, then the entry point. FALSE from PROCESS_ATTACH is `refused`.
-  enum class Answer : std::uint8_t { accepted, refused, guest_ended };
+  /// TLS callbacks, then the entry point.
   template <class Body>
   Told inside_notice(Body& body);
   Answer notify(Module& module, Reason reason, void* reserved);
@@ -261,7 +269,8 @@ class Loader final : public thread::LifeObserver {
   void tell_watchers(const Module& module, Change change);
 
   // unload.cpp
-  void unload_unreachable(const std::function<void()>& before_unmapping = {});
+  /// `at_end` stops all other threads before anything is unmapped.
+  void unload_unreachable(bool at_end = false) noexcept;
   void unpublish(Module& module) noexcept;
   void leave_callbacks(const Module& module) noexcept;
 
@@ -290,7 +299,7 @@ class Loader final : public thread::LifeObserver {
   };
   std::map<std::uint64_t, Watcher> watchers_;  ///< in the order in which they came
   std::uint64_t last_watcher_ = 0;
-  std::uint32_t walks_ = 0;                ///< counts calls of attach(Transaction&)
+  std::uint32_t walks_ = 0;                ///< along dependencies
   std::uint32_t generation_of_lists_ = 0;  ///< counts changes of modules_ and initialised_
 };
 

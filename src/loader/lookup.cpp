@@ -166,8 +166,9 @@ Result<void*> Loader::forwarded(Transaction* load, Module& module, std::string_v
       auto late = load_module(dll);
       if (!late) return propagate(late);
       target = *late;
+      const Kept arriving(*this, *target);
+      --target->references;  // to be held by the dependency, not by a caller
       module.depend_on(*target);
-      --target->references;  // held by the dependency, not by a caller
     }
   }
   if (load != nullptr) load->forwarding.push_back(&module);  // a load that fails takes the dependency back
@@ -197,9 +198,10 @@ Result<void*> Loader::resolve_delay_import(const Found& found, Rva descriptor, s
       const Kept kept(*this, module);
       auto target = load_module(std::string(dll.name));
       if (!target) return propagate(target);
-      wanted.target = (*target)->base();
+      const Kept arriving(*this, **target);
+      --(*target)->references;  // to be held by the dependency, not by a caller
       module.depend_on(**target);
-      --(*target)->references;  // held by the dependency, not by a caller
+      wanted.target = (*target)->base();
       auto address = resolve(nullptr, **target, {.name = symbol.name, .ordinal = symbol.ordinal});
       if (address) *slot = reinterpret_cast<std::uint64_t>(*address);
       return address;

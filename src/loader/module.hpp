@@ -96,9 +96,11 @@ class Module {
   bool resolved_ = false;
   bool static_load = false;  ///< lpReserved of PROCESS_ATTACH is not NULL
   Attach attach = Attach::none;
-  std::uint32_t walk = 0;  ///< the last Loader::attach() that came by
-  bool leaving = false;    ///< being unloaded
-  bool arriving = false;   ///< being loaded: stays until its load is complete, whatever frees it
+  std::uint32_t walk = 0;          ///< the last Loader::attach() that came by
+  std::uint32_t reached = 0;       ///< the last Loader::unload_unreachable() that found it needed
+  bool leaving = false;            ///< being unloaded
+  Module* leaves_after = nullptr;  ///< the next one of those that are unloaded together
+  bool arriving = false;           ///< being loaded: stays until its load is complete, whatever frees it
 
   void pin() {
     pinned = true;

@@ -19,11 +19,33 @@
 namespace bobbin::loader {
 namespace {
 
-void mark(Module& module, std::vector<Module*>& reached) {
-  if (std::ranges::find(reached, &module) != reached.end()) return;
-  reached.push_back(&module);
-  for (Module* needed : module.dependencies) mark(*needed, reached);
+void mark(Module& module, std::uint32_t walk) noexcept {
+  if (module.reached == walk) return;
+  module.reached = walk;
+  for (Module* needed : module.dependencies) mark(*needed, walk);
 }
+
+/// Modules that are unloaded together, linked through themselves: to unload must not need memory.
+class Leavers {
+ public:
+  void add(Module& module) noexcept {
+    module.leaving = true;
+    (last_ != nullptr ? last_->leaves_after : first_) = &module;
+    last_ = &module;
+  }
+  /// `tell` may let others load and unload, but none of these goes by that.
+  template <class Tell>
+  void each(Tell tell) const {
+    for (Module *module = first_, *next = nullptr; module != nullptr; module = next) {
+      next = module->leaves_after;  // first: `tell` may end it
+      tell(*module);
+    }
+  }
+
+ private:
+  Module* first_ = nullptr;
+  Module* last_ = nullptr;
+};
 
 }  // namespace
 
@@ -48,30 +70,29 @@ Result<void> Loader::free(const void* base) {
   return {};
 }
 
-void Loader::unload_unreachable(const std::function<void()>& before_unmapping) {
-  std::vector<Module*> reached;
+void Loader::unload_unreachable(bool at_end) noexcept {
+  const std::uint32_t walk = ++walks_;
   for (const auto& module : modules_) {
-    if (module->pinned || module->arriving || module->references != 0) mark(*module, reached);
+    if (module->pinned || module->arriving || module->references != 0) mark(*module, walk);
   }
-  std::vector<Module*> going;
+  const auto goes = [walk](const Module& module) { return !module.leaving && module.reached != walk; };
+  Leavers leavers;
+  // In reverse order of their initialisation, then what was not initialised.
+  for (std::size_t left = initialised_.size(); left-- > 0;) {
+    if (goes(*initialised_[left])) leavers.add(*initialised_[left]);
+  }
   for (const auto& module : modules_) {
-    if (!module->leaving && std::ranges::find(reached, module.get()) == reached.end())
-      going.push_back(module.get());
+    if (goes(*module)) leavers.add(*module);
   }
-  for (Module* module : going) module->leaving = true;
-  // In reverse order of their initialisation. A detach may load and free other modules, so the list is looked
-  // at anew each time.
-  const std::vector<Module*> order(initialised_.rbegin(), initialised_.rend());
-  for (Module* module : order) {
-    if (std::ranges::find(going, module) != going.end()) detach(*module, nullptr);
-  }
-  for (const Module* module : going) tell_watchers(*module, Change::goes);
-  if (before_unmapping) {
-    before_unmapping();
+  leavers.each([this](Module& module) { detach(module, nullptr); });
+  leavers.each([this](const Module& module) { tell_watchers(module, Change::goes); });
+  if (at_end) {
+    // A DLL may stop its own threads in its detach; those that run on lose their code only now.
+    threads_.stop_all_others(0);
   } else if (lint_) {
-    for (const Module* module : going) lint_->unloads(*module);
+    leavers.each([this](const Module& module) { lint_->unloads(module); });
   }
-  for (Module* module : going) unpublish(*module);
+  leavers.each([this](Module& module) { unpublish(module); });
 }
 
 void Loader::unpublish(Module& module) noexcept {
@@ -122,9 +143,7 @@ void Loader::unload_all() noexcept {
     module->references = 0;
     if (module->image) module->pinned = false;
   }
-  // A DLL may stop its own threads in its detach; those that run on lose their code only when they stand
-  // still.
-  unload_unreachable([this] { threads_.stop_all_others(0); });
+  unload_unreachable(true);
 }
 
 // ---- the end of the process (specification 6.5)

@@ -15,24 +15,29 @@ CallbackPages::~CallbackPages() {
 }
 
 Result<void> CallbackPages::add_page() {
+  Page page{.code = nullptr, .slots = {}};
+  for (std::size_t i = 0; i < arch::kCallbacksPerPage; ++i) page.slots.push_back(std::make_unique<Slot>());
+  pages_.reserve(pages_.size() + 1);
+  free_.reserve((pages_.size() + 1) * arch::kCallbacksPerPage);  // of all of them: remove() cannot fail
   auto base =
       space_.reserve(arch::kCallbackPageSize, nullptr, memory::Type::private_memory, memory::kReadWrite);
   if (!base) return propagate(base);
-  auto done = space_.commit(*base, arch::kCallbackPageSize, memory::kReadWrite);
-  if (done) {
+  auto done = without_throwing([&]() -> Result<void> {
+    auto committed = space_.commit(*base, arch::kCallbackPageSize, memory::kReadWrite);
+    if (!committed) return propagate(committed);
     arch::write_callback_page(*base);
     auto sealed = space_.protect(*base, os::kPageSize, memory::kExecuteRead);
-    if (!sealed) done = propagate(sealed);
-  }
+    if (!sealed) return propagate(sealed);
+    return {};
+  });
   if (!done) {
     (void)space_.release(*base);
     return done;
   }
-  Page page{.code = *base, .slots = {}};
+  page.code = *base;
   for (std::size_t i = 0; i < arch::kCallbacksPerPage; ++i) {
-    page.slots.push_back(std::make_unique<Slot>());
-    page.slots.back()->dispatch = &CallbackPages::dispatch;
-    *arch::callback_cell(*base, i) = page.slots.back().get();
+    page.slots[i]->dispatch = &CallbackPages::dispatch;
+    *arch::callback_cell(*base, i) = page.slots[i].get();
     free_.emplace_back(pages_.size(), arch::kCallbacksPerPage - 1 - i);
   }
   pages_.push_back(std::move(page));
@@ -91,15 +96,15 @@ void CallbackPages::dispatch(arch::Callback* self, const std::uint64_t* cells, c
     thread::serve_requests(now);
 }
 
-Result<void*> make_callback(CallbackBase* callback) {
-  State* state = running();
-  if (state == nullptr) {
+Result<void*> make_callback(CallbackBase* callback) noexcept {
+  if (callback == nullptr) return no_memory();
+  return without_throwing([&]() -> Result<void*> {
+    if (State* state = running(); state != nullptr) return state->callbacks.add(callback);
     return fail({.kind = ErrorKind::invalid,
                  .status = abi::STATUS_INVALID_PARAMETER,
                  .what = "no Runtime is running: a callback needs one",
                  .advice = "start one with Runtime::start()"});
-  }
-  return state->callbacks.add(callback);
+  });
 }
 
 void drop_callback(void* code, const CallbackBase* callback) noexcept {

@@ -118,7 +118,7 @@ class Doctor {
 }  // namespace
 
 Result<Diagnosis> diagnose(const std::string& path, const Options& options) {
-  return Doctor(options).examine(path);
+  return without_throwing([&] { return Doctor(options).examine(path); });
 }
 
 std::vector<NativeFunction> native_functions() {

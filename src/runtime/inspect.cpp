@@ -236,11 +236,13 @@ const char* to_string(ThreadExitMechanism mechanism) {
 }
 
 Result<Inspection> inspect(const std::string& path) {
-  const auto bytes = image::FileBytes::open(path);
-  if (!bytes) return fail(bytes.error());
-  const auto file = pe::File::parse(bytes->bytes(), path);
-  if (!file) return fail(file.error());
-  return Inspector(*bytes, *file).run();
+  return without_throwing([&]() -> Result<Inspection> {
+    auto bytes = image::FileBytes::open(path);
+    if (!bytes) return propagate(bytes);
+    auto file = pe::File::parse(bytes->bytes(), path);
+    if (!file) return propagate(file);
+    return Inspector(*bytes, *file).run();
+  });
 }
 
 }  // namespace bobbin

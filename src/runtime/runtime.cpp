@@ -10,28 +10,39 @@ namespace bobbin {
 
 namespace detail {
 
+namespace {
+
+Result<thread::Thread*> attach_to_running() noexcept {
+  if (State* state = running(); state != nullptr) return state->attach();
+  return without_throwing([]() -> Result<thread::Thread*> {
+    return fail({.kind = ErrorKind::guest_ended,
+                 .status = abi::STATUS_PROCESS_IS_TERMINATING,
+                 .what = "no Runtime is running: the function's module is gone"});
+  });
+}
+
+/// Why a call did not come back.
+Result<void> why_it_ended() {
+  State* state = running();
+  if (state != nullptr && state->ended) return fail(state->ended_error());
+  return fail({.kind = ErrorKind::guest_ended,
+               .status = abi::STATUS_THREAD_IS_TERMINATING,
+               .what = "the guest ended this thread (ExitThread or TerminateThread)"});
+}
+
+}  // namespace
+
 std::optional<Error> run_in_guest(void (*body)(void*), void* context) {
   thread::Thread* thread = thread::current_or_null();
   if (thread == nullptr) [[unlikely]] {
-    State* state = running();
-    if (state == nullptr) {
-      return Error{.kind = ErrorKind::guest_ended,
-                   .status = abi::STATUS_PROCESS_IS_TERMINATING,
-                   .what = "no Runtime is running: the function's module is gone"};
-    }
-    auto attached = state->attach();
+    auto attached = attach_to_running();
     if (!attached) return std::move(attached).error();
     thread = *attached;
   }
   auto call = [body, context] { body(context); };
   if (thread::inside_gate(*thread, call)) [[likely]]
     return std::nullopt;
-  State* state = running();
-  return state != nullptr && state->ended
-             ? state->ended_error()
-             : Error{.kind = ErrorKind::guest_ended,
-                     .status = abi::STATUS_THREAD_IS_TERMINATING,
-                     .what = "the guest ended this thread (ExitThread or TerminateThread)"};
+  return without_throwing(why_it_ended).error();
 }
 
 }  // namespace detail
@@ -40,7 +51,7 @@ std::optional<Error> run_in_guest(void (*body)(void*), void* context) {
 
 Module::~Module() {
   if (!state_ || state_->ended || state_->is_copy() || !state_->attach()) return;
-  (void)state_->loader->free(handle_);
+  (void)without_throwing([this] { return state_->loader->free(handle_); });
 }
 
 namespace {
@@ -57,24 +68,29 @@ Result<void*> procedure(detail::State& state, void* base, Name name) {
 
 }  // namespace
 
-Result<void*> Module::symbol(std::string_view name) const { return procedure(*state_, handle_, name); }
+Result<void*> Module::symbol(std::string_view name) const {
+  return without_throwing([&] { return procedure(*state_, handle_, name); });
+}
 
 Result<void*> Module::symbol(std::uint16_t ordinal) const {
-  return procedure(*state_, handle_, std::uint32_t{ordinal});
+  return without_throwing([&] { return procedure(*state_, handle_, std::uint32_t{ordinal}); });
 }
 
 void* Module::base() const { return handle_; }
 
 std::string Module::path() const {
-  if (!state_->attach()) return {};
-  const auto module = state_->loader->find_by_base(handle_);
-  return module ? module->path : std::string();
+  auto path = without_throwing([&]() -> Result<std::string> {
+    if (!state_->attach()) return {};
+    const auto module = state_->loader->find_by_base(handle_);
+    return module ? module->path : std::string();
+  });
+  return std::move(path).value_or(std::string());
 }
 
 // ---- Runtime ---------------------------------------------------------------------------------------------
 
 Result<Runtime> Runtime::start(const Options& options) {
-  auto state = detail::State::create(options);
+  auto state = without_throwing([&] { return detail::State::create(options); });
   if (!state) return propagate(state);
   return Runtime(std::move(*state));
 }
@@ -84,27 +100,30 @@ Runtime::~Runtime() {
 }
 
 Result<Module> Runtime::load(const std::string& name) {
-  if (state_->is_copy()) {
-    return fail({.kind = ErrorKind::invalid,
-                 .status = abi::STATUS_NOT_SUPPORTED,
-                 .what = "the child of a fork cannot load modules into the guest of its parent",
-                 .file = name,
-                 .advice = "end this Runtime, which leaves the parent's as it is, and start another"});
-  }
-  if (auto attached = state_->attach(); !attached) return propagate(attached);
-  auto module = state_->loader->load(name);
-  if (!module) return propagate(module);
-  return Module(state_, *module);
+  auto base = without_throwing([&] { return state_->load(name); });
+  if (!base) return propagate(base);
+  return Module(state_, *base);
 }
 
-Result<std::uint32_t> Runtime::run() { return state_->run(); }
+Result<std::uint32_t> Runtime::run() {
+  return without_throwing([&] { return state_->run(); });
+}
 
 Result<void> Runtime::provide(const std::string& dll, const std::string& name, const Callback& callback) {
-  if (auto attached = state_->attach(); !attached) return propagate(attached);
-  return state_->loader->provide(dll, name, callback.address());
+  return without_throwing([&]() -> Result<void> {
+    if (auto attached = state_->attach(); !attached) return propagate(attached);
+    return state_->loader->provide(dll, name, callback.address());
+  });
 }
 
-void Runtime::keep(Callback callback) { state_->kept.push_back(std::move(callback)); }
+Result<void> Runtime::provide_for_good(const std::string& dll, const std::string& name, Callback callback) {
+  return without_throwing([&]() -> Result<void> {
+    state_->kept.reserve(state_->kept.size() + 1);
+    auto provided = provide(dll, name, callback);
+    if (provided) state_->kept.push_back(std::move(callback));
+    return provided;
+  });
+}
 
 Result<void> Runtime::attach_thread() {
   auto attached = state_->attach();

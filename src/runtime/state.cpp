@@ -278,7 +278,7 @@ void State::report(const loader::Finding& found) {
 }
 
 /// In one piece, for programs that the guest has started may say theirs.
-void State::list_missing() {
+void State::list_missing() noexcept try {
   if (!options.list_missing) return;
   const std::scoped_lock lock(missing_mutex_);
   std::string text =
@@ -288,6 +288,8 @@ void State::list_missing() {
   for (const auto& [name, times] : missing_)
     text += times == 1 ? fmt::format("  {}\n", name) : fmt::format("  {} ({} times)\n", name, times);
   std::fwrite(text.data(), 1, text.size(), stderr);
+} catch (const std::bad_alloc&) {
+  std::fputs("bobbin: no memory to list what was missing\n", stderr);
 }
 
 void State::fill_peb() {
@@ -348,9 +350,23 @@ Error State::ended_error() const {
           .advice = "start a new Runtime"};
 }
 
-Result<thread::Thread*> State::attach() {
-  if (ended) return fail(ended_error());
-  return threads->attach_current();
+Result<thread::Thread*> State::attach() noexcept {
+  return without_throwing([&]() -> Result<thread::Thread*> {
+    if (ended) return fail(ended_error());
+    return threads->attach_current();
+  });
+}
+
+Result<std::byte*> State::load(const std::string& name) {
+  if (is_copy()) {
+    return fail({.kind = ErrorKind::invalid,
+                 .status = abi::STATUS_NOT_SUPPORTED,
+                 .what = "the child of a fork cannot load modules into the guest of its parent",
+                 .file = name,
+                 .advice = "end this Runtime, which leaves the parent's as it is, and start another"});
+  }
+  if (auto attached = attach(); !attached) return propagate(attached);
+  return loader->load(name);
 }
 
 void State::on_exit(std::uint32_t code) {

@@ -48,11 +48,12 @@ struct State {
   void shut_down() noexcept;
 
   /// Makes the calling thread a guest thread if it is not one. An Error once the guest has ended.
-  [[nodiscard]] Result<thread::Thread*> attach();
+  [[nodiscard]] Result<thread::Thread*> attach() noexcept;
   [[nodiscard]] Error ended_error() const;
   /// Whether this is a copy, in the child of a fork: whatever the guest has outside its memory, files and
   /// templates of TLS blocks, is the parent's, and so is it to take them apart.
   [[nodiscard]] bool is_copy() const { return os::process_id() != process_id; }
+  [[nodiscard]] Result<std::byte*> load(const std::string& name);
   [[nodiscard]] Result<std::uint32_t> run();
 
   Options options;
@@ -92,7 +93,7 @@ struct State {
   void report(const sync::Deadlock& found);  // deadlock.cpp
   void report(const loader::Finding& found);
   void on_exit(std::uint32_t code);
-  void list_missing();
+  void list_missing() noexcept;
 
   bool shut_ = false;
   std::mutex missing_mutex_;

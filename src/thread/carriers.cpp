@@ -8,7 +8,6 @@
 #include <new>
 #include <utility>
 
-#include "abi/status.hpp"
 #include "thread/signal_stack.hpp"
 
 namespace bobbin::thread {
@@ -65,25 +64,19 @@ Result<void> Carriers::start(const Seat& seat, void* job) {
     return {};
   }
   std::unique_ptr<Carrier> carrier(new (std::nothrow) Carrier);
-  Result<void> started;
-  if (carrier) {
+  auto started = without_throwing([&]() -> Result<os::HostThread> {
+    if (!carrier) return no_memory();
     carrier->owner_ = this;
     carrier->stack_ = seat.stack;
     carrier->job_ = job;
-    auto thread =
-        os::start_thread(seat.stack.usable(), seat.stack.usable_size(), &Carriers::run, carrier.get());
-    if (!thread) started = propagate(thread);
-  } else {
-    started = fail({.kind = ErrorKind::out_of_memory,
-                    .status = abi::STATUS_NO_MEMORY,
-                    .what = "no memory for a thread"});
-  }
-  if (started) {
-    (void)carrier.release();  // its own
-  } else {
+    return os::start_thread(seat.stack.usable(), seat.stack.usable_size(), &Carriers::run, carrier.get());
+  });
+  if (!started) {
     --busy_;
+    return propagate(started);
   }
-  return started;
+  (void)carrier.release();  // its own
+  return {};
 }
 
 void Carriers::offer(Carrier& self) noexcept {

@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <vector>
 
 #include "base/checked.hpp"
 #include "base/error.hpp"
@@ -50,11 +50,16 @@ class StackPool {
 
  private:
   void collect() noexcept;
+  [[nodiscard]] Result<Stack> make(std::size_t whole);
 
   memory::AddressSpace& space_;
   os::Mutex mutex_;
-  std::deque<Stack> leaving_;  ///< of host threads; guarded by mutex_
-  std::deque<Stack> free_;     ///< guarded by mutex_
+  // What follows is guarded by mutex_. Either list has room for all stacks that there are, so that giving one
+  // back needs no memory.
+  std::size_t made_ = 0;
+  std::vector<Stack> leaving_;  ///< of host threads
+  std::size_t next_ = 0;        ///< of leaving_: which to look at next
+  std::vector<Stack> free_;     ///< the warmest last
 };
 
 }  // namespace bobbin::thread

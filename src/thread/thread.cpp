@@ -112,6 +112,15 @@ Result<Thread*> Threads::make_thread() {
   }
   thread->owner_ = this;
   thread->record_ = *record;
+  const std::scoped_lock lock(mutex_);
+  try {
+    alive_.push_back(thread);
+  } catch (const std::bad_alloc&) {
+    engine_.destroy_thread(*record);
+    delete thread;
+    throw;
+  }
+  thread->add_reference();  // the list's
   abi::TEB& teb = thread->teb();
   teb.ExceptionList = reinterpret_cast<void*>(~std::uintptr_t{0});
   teb.Self = &teb;
@@ -120,13 +129,10 @@ Result<Thread*> Threads::make_thread() {
   teb.BobbinFlsIndices = engine_.fls().has_chunks() ? tls::kFlsLimit - 1 : 0;
   teb.StaticUnicodeString = {
       .Length = 0, .MaximumLength = sizeof teb.StaticUnicodeBuffer, .Buffer = teb.StaticUnicodeBuffer};
-  const std::scoped_lock lock(mutex_);
   thread->waiter_.thread_id = next_id_ += 4;
   sync::know(thread->waiter_);
   teb.UniqueProcess = reinterpret_cast<void*>(static_cast<std::uintptr_t>(os::process_id()));
   teb.UniqueThread = reinterpret_cast<void*>(static_cast<std::uintptr_t>(thread->id()));
-  alive_.push_back(thread);
-  thread->add_reference();  // the list's
   return thread;
 }
 
@@ -139,7 +145,7 @@ Result<Ref<Thread>> Threads::create(CreateOptions options) {
   const std::size_t wanted = options.stack_size != 0 ? options.stack_size : default_stack_size_;
   auto seat = carriers_.take(std::max(wanted, options.minimum_stack) + kHostPart);
   if (!seat) return propagate(seat);
-  auto made = make_thread();
+  auto made = without_throwing([this] { return make_thread(); });
   if (!made) {
     carriers_.give_back(*seat);
     return propagate(made);
@@ -248,8 +254,9 @@ void Threads::end_current(std::uint32_t code) {
   current().owner_->exit_current(code);
 }
 
-Result<void> Threads::give_birth(Thread& thread) {
-  return observer_ != nullptr ? observer_->born(thread) : attach_storage(thread);
+Result<void> Threads::give_birth(Thread& thread) noexcept {
+  return without_throwing(
+      [&] { return observer_ != nullptr ? observer_->born(thread) : attach_storage(thread); });
 }
 
 Result<void> Threads::attach_storage(Thread& thread) { return engine_.attach_thread(*thread.record_); }
@@ -563,26 +570,36 @@ Result<std::uint32_t> Threads::resume(Thread& thread) {
   return before;
 }
 
-void Threads::stop_all_others(std::uint32_t code) {
+void Threads::stop_all_others(std::uint32_t code) noexcept {
   stop_code_ = code;  // first: a thread that is just starting ends by itself when it sees the next line
   stopping_ = true;
-  std::vector<Ref<Thread>> others;
   std::uint32_t number = 0;
+  std::size_t left = 0;
   {
     const std::scoped_lock lock(mutex_);
     number = ++stop_rounds_;
+    left = alive_.size();
     for (Thread* thread : alive_) {
       if (thread == t_current) continue;
       thread->pending_code_ = code;
       thread->terminated_ = true;
       thread->requests.fetch_or(kLeave);
       wake(*thread);
-      others.emplace_back(thread);
     }
   }
   // Each thread's handler answers when it runs: from then on the thread cannot enter guest code. A thread
-  // that has not begun to run, or is gone, needs no answer.
-  for (const Ref<Thread>& thread : others) {
+  // that has not begun to run, or is gone, needs no answer. The list is walked downwards: of those that go
+  // meanwhile each has its place taken by the last, which then either has been looked at or will be.
+  for (;;) {
+    Ref<Thread> thread;
+    {
+      const std::scoped_lock lock(mutex_);
+      left = std::min(left, alive_.size());
+      if (left == 0) break;
+      Thread* const next = alive_[--left];
+      if (next == t_current || !next->terminated_) continue;
+      thread = Ref<Thread>(next);
+    }
     while (thread->host_id() != 0 && thread->seen_.load() < number) {
       {
         const std::scoped_lock lock(mutex_);

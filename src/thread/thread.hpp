@@ -229,7 +229,7 @@ class Threads {
   /// Process exit, step 2: no other thread executes guest code from now on; their handles are signalled with
   /// `code`, their mutexes abandoned, their heap locks open; nothing is notified. Threads inside natives end
   /// with their native.
-  void stop_all_others(std::uint32_t code);
+  void stop_all_others(std::uint32_t code) noexcept;
   /// After stop_all_others: waits until every guest thread but the calling one has left its stack. To be
   /// called while all that natives use still exists; host threads that are attached go on by themselves.
   void await_others() noexcept;
@@ -256,7 +256,7 @@ class Threads {
   BOBBIN_MS_ABI static void end_current(std::uint32_t code);
   void run_routine(Thread& thread, std::byte* stack_top);
   [[nodiscard]] Result<Thread*> make_thread();
-  [[nodiscard]] Result<void> give_birth(Thread& thread);
+  [[nodiscard]] Result<void> give_birth(Thread& thread) noexcept;
   std::uint32_t guest_main(Thread& thread);
   void run_down(Thread& thread, std::uint32_t code);
   void tell_of_end(Thread& thread);
