@@ -7,9 +7,7 @@ namespace bobbin::seh {
 
 void* HandlerList::add(GuestHandler handler, bool first) {
   const std::scoped_lock lock(mutex_);
-  std::int64_t position = 0;
-  if (!entries_.empty()) position = first ? entries_.begin()->first - 1 : entries_.rbegin()->first + 1;
-  return &entries_.emplace(position, handler).first->second;
+  return &entries_.emplace(first ? --first_ : ++last_, handler).first->second;
 }
 
 bool HandlerList::remove(const void* entry) {

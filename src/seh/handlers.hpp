@@ -28,8 +28,10 @@ class HandlerList {
   void clear();
 
  private:
-  mutable os::Mutex mutex_;  // guards entries_
+  mutable os::Mutex mutex_;  // guards what follows
   std::map<std::int64_t, GuestHandler> entries_;
+  /// The outermost positions ever given: none is given twice, for a walk may stand there.
+  std::int64_t first_ = 0, last_ = 0;
 };
 
 [[nodiscard]] HandlerList& exception_handlers();  ///< AddVectoredExceptionHandler's

@@ -46,5 +46,18 @@ TEST(HandlerList, IsWalkedWhileItChanges) {
   EXPECT_EQ(list.next(position), nullptr);
 }
 
+/// As on Windows, where what a walk stands at stays in the list until the walk goes on.
+TEST(HandlerList, AWalkFindsWhatReplacesTheLast) {
+  int a = 0, b = 0;
+  HandlerList list;
+  void* const last = list.add(&a, false);
+  std::int64_t position = HandlerList::kFirst;
+  EXPECT_EQ(list.next(position), &a);
+  EXPECT_TRUE(list.remove(last));
+  (void)list.add(&b, false);
+  EXPECT_EQ(list.next(position), &b);
+  EXPECT_EQ(list.next(position), nullptr);
+}
+
 }  // namespace
 }  // namespace bobbin::seh
