@@ -113,7 +113,7 @@ class Dispatch {
       case Asked::continued:
         return verdict == EXCEPTION_CONTINUE_EXECUTION ? resume() : ask_continued(Asked::continued);
       case Asked::filter:
-        if (verdict == EXCEPTION_CONTINUE_EXECUTION) return resume();
+        if (verdict == EXCEPTION_CONTINUE_EXECUTION) return continue_execution();
         return verdict == EXCEPTION_CONTINUE_SEARCH ? end_guest(true) : end_guest(false);
       case Asked::unhandled:
         return verdict == EXCEPTION_CONTINUE_EXECUTION ? resume() : ask_continued(Asked::unhandled);
@@ -188,18 +188,18 @@ class Dispatch {
       case ExceptionEntry::unwind:
         return begin_unwind(caller.Rcx, caller.Rdx, reinterpret_cast<EXCEPTION_RECORD*>(caller.R8),
                             caller.R9);
-      case ExceptionEntry::restore:
-        if (caller.Rdx != 0 && !guest_read(caller.Rdx, record)) {
-          record = access_violation(caller.Rdx);
-          return begin();
-        }
+      case ExceptionEntry::restore: {
         s_.record = reinterpret_cast<EXCEPTION_RECORD*>(caller.Rdx);
-        return restore_given(caller.Rcx, CONTEXT_CONTROL | CONTEXT_INTEGER | CONTEXT_FLOATING_POINT);
+        if (!read_record()) return record_is_gone();
+        CONTEXT given;
+        if (!guest_read(caller.Rcx, given)) return raise_at_call(access_violation(caller.Rcx));
+        return restore_given(given, CONTEXT_CONTROL | CONTEXT_INTEGER | CONTEXT_FLOATING_POINT);
+      }
       case ExceptionEntry::go_on: {
-        DWORD flags = 0;
         s_.record = nullptr;
-        (void)guest_read(caller.Rcx + offsetof(CONTEXT, ContextFlags), flags);
-        return restore_given(caller.Rcx, flags);
+        CONTEXT given;
+        if (!guest_read(caller.Rcx, given)) return return_to_caller(STATUS_ACCESS_VIOLATION);
+        return restore_given(given, given.ContextFlags);
       }
       case ExceptionEntry::walk:
         return walk_stack();
@@ -210,7 +210,7 @@ class Dispatch {
   [[nodiscard]] EXCEPTION_RECORD access_violation(std::uint64_t address, bool write = false) const {
     EXCEPTION_RECORD record{};
     record.ExceptionCode = STATUS_ACCESS_VIOLATION;
-    record.ExceptionAddress = reinterpret_cast<PVOID>(frame_.context.Rip);
+    record.ExceptionAddress = reinterpret_cast<PVOID>(frame_.machine.rip);
     record.NumberParameters = 2;
     record.ExceptionInformation[0] = write ? 1 : 0;
     record.ExceptionInformation[1] = address;
@@ -227,6 +227,34 @@ class Dispatch {
     if (read && guest_copy(reinterpret_cast<void*>(at), &record, sizeof record)) return true;
     record = access_violation(at, read);
     return false;
+  }
+
+  /// Changes the flags of the record that frames are unwound with, which may be the guest's, and may be gone
+  /// or protected since. What to do then; nothing otherwise.
+  [[nodiscard]] std::optional<ExceptionAction> change_flags(DWORD set, DWORD clear = 0) {
+    const auto at = word(&s_.record->ExceptionFlags);
+    DWORD flags = 0;
+    const bool read = guest_read(at, flags);
+    flags = (flags & ~clear) | set;
+    if (read && guest_copy(reinterpret_cast<void*>(at), &flags, sizeof flags)) return std::nullopt;
+    return raise_at_call(access_violation(at, read));
+  }
+
+  /// The record that frames are unwound with, as it is now; nothing if it is not there (any more).
+  [[nodiscard]] std::optional<EXCEPTION_RECORD> read_record() const {
+    EXCEPTION_RECORD record{};
+    if (s_.record != nullptr && !guest_read(word(s_.record), record)) return std::nullopt;
+    return record;
+  }
+  ExceptionAction record_is_gone() { return raise_at_call(access_violation(word(s_.record))); }
+
+  /// An unwind that cannot go on raises an exception where it was called: the frames that it has passed still
+  /// stand.
+  ExceptionAction raise_at_call(const EXCEPTION_RECORD& record) {
+    frame_.record = record;
+    s_.record = &frame_.record;
+    frame_.undo(frame_.context);
+    return begin();
   }
 
   /// NtRaiseException: as if the exception came from where the context says.
@@ -249,13 +277,16 @@ class Dispatch {
     ULONG written = 0, sum = 0;
     for (ULONG i = 0; written < count && i < kMostFrames; ++i) {
       if (i >= skip) {
-        if (!guest_copy(reinterpret_cast<void*>(trace + 8 * std::uint64_t{written}), &context.Rip, 8)) break;
+        if (const std::uint64_t at = trace + 8 * std::uint64_t{written};
+            !guest_copy(reinterpret_cast<void*>(at), &context.Rip, 8))
+          return raise_at_call(access_violation(at, true));
         sum += static_cast<ULONG>(context.Rip);
         ++written;
       }
       if (!undo(context)) break;
     }
-    if (hash != 0) (void)guest_copy(reinterpret_cast<void*>(hash), &sum, sizeof sum);
+    if (hash != 0 && !guest_copy(reinterpret_cast<void*>(hash), &sum, sizeof sum))
+      return raise_at_call(access_violation(hash, true));
     return return_to_caller(written);
   }
 
@@ -316,15 +347,19 @@ class Dispatch {
   ExceptionAction begin_search() {
     CONTEXT& context = walk().context;
     copy_registers(context, frame_.context);
-    if (locate(context.Rip).kind == Located::outermost) {  // a native has trapped, or the Rip is 0
-      frame_.undo(context);
-    }
+    enter_guest(context);
     s_.frames = 0;
     s_.nested = 0;
     s_.dispatcher = {};
     s_.record->ExceptionFlags &= EXCEPTION_NONCONTINUABLE;
     s_.list = word(current_teb()->ExceptionList);
     return search();
+  }
+
+  /// Where the walk begins: a native may have trapped, or the Rip be 0.
+  void enter_guest(CONTEXT& context) const {
+    if (arch::is_exception_entry(context.Rip) || locate(context.Rip).kind == Located::outermost)
+      frame_.undo(context);
   }
 
   ExceptionAction search() {
@@ -342,14 +377,16 @@ class Dispatch {
       if (!in_stack(context.Rsp)) return stack_is_invalid();
       if (at.kind == Located::exception) {
         if (!in_stack(context.Rbx)) return stack_is_invalid();
-        if (const State& inner = inside(context.Rbx); inner.asked == Asked::unwind_language) {
-          take_over(inner, context);
-          return ask_language();
-        } else if (inner.asked == Asked::unwind_list) {
-          take_over(inner, context);
+        const std::uint64_t other = context.Rbx;
+        const auto inner = inside(other);
+        if (!inner) return stack_is_invalid();
+        if (inner->asked == Asked::unwind_language) {
+          return take_over(*inner, other, context) ? ask_language() : stack_is_invalid();
+        } else if (inner->asked == Asked::unwind_list) {
+          if (!take_over(*inner, other, context)) return stack_is_invalid();
           continue;
-        } else if (inner.asked == Asked::language || inner.asked == Asked::list) {
-          nest(inner.dispatcher.EstablisherFrame);
+        } else if (inner->asked == Asked::language || inner->asked == Asked::list) {
+          nest(inner->dispatcher.EstablisherFrame);
         }
       }
       const std::uint64_t before = context.Rsp, pc = context.Rip;
@@ -378,9 +415,10 @@ class Dispatch {
                 s_.dispatcher.EstablisherFrame, word(&frame_.context), word(&s_.dispatcher));
   }
 
-  /// The dispatch whose frame stands at `frame`, inside of which we are.
-  static const State& inside(std::uint64_t frame) {
-    return *reinterpret_cast<const State*>(frame - arch::kExceptionStateSize);
+  /// The dispatch whose frame stands at `frame`, inside of which we are; nothing if there is none.
+  static std::optional<State> inside(std::uint64_t frame) {
+    State state;
+    return guest_read(frame - arch::kExceptionStateSize, state) ? std::optional(state) : std::nullopt;
   }
 
   void nest(std::uint64_t frame) {
@@ -388,13 +426,13 @@ class Dispatch {
     s_.nested = std::max(s_.nested, frame);
   }
 
-  /// Goes on where an unwind was whose handler has not come back.
-  void take_over(const State& interrupted, CONTEXT& context) {
+  /// Goes on where an unwind was whose handler has not come back; its frame stands at `frame`. False if it
+  /// does not.
+  [[nodiscard]] bool take_over(const State& interrupted, std::uint64_t frame, CONTEXT& context) {
+    if (!guest_read(frame + offsetof(ExceptionFrame, context), context)) return false;
     const std::uint64_t target_ip = s_.dispatcher.TargetIp;
     s_.dispatcher = interrupted.dispatcher;
     s_.dispatcher.TargetIp = target_ip;
-    context = *reinterpret_cast<const CONTEXT*>(reinterpret_cast<const std::byte*>(&interrupted) +
-                                                arch::kExceptionStateSize);
     context.Rip = interrupted.dispatcher.ControlPc;
     if (interrupted.asked == Asked::unwind_list) {
       s_.list = next_of_list(interrupted.dispatcher.EstablisherFrame);
@@ -403,6 +441,7 @@ class Dispatch {
       (void)undo_frame(at, context, 0);  // a search for a handler is one frame ahead
     }
     s_.dispatcher.ContextRecord = &context;
+    return true;
   }
 
   ExceptionAction searched(DWORD disposition) {
@@ -414,9 +453,7 @@ class Dispatch {
     if (of_list) s_.list = next_of_list(s_.list);
     switch (disposition) {
       case ExceptionContinueExecution:
-        if ((s_.record->ExceptionFlags & EXCEPTION_NONCONTINUABLE) != 0)
-          return raise_second(STATUS_NONCONTINUABLE_EXCEPTION);
-        return go_on();
+        return continue_execution();
       case ExceptionNestedException:
         nest(s_.dispatcher.EstablisherFrame);
         break;
@@ -429,11 +466,19 @@ class Dispatch {
     return search();
   }
 
+  /// A frame's handler says so, or the top-level filter, which is the outermost frame's on Windows.
+  ExceptionAction continue_execution() {
+    if ((s_.record->ExceptionFlags & EXCEPTION_NONCONTINUABLE) != 0)
+      return raise_second(STATUS_NONCONTINUABLE_EXCEPTION);
+    return go_on();
+  }
+
   ExceptionAction search_ended() {
     if (const arch::Gate* const gate = thread::current_place().gate;
         gate != nullptr && gate->swallowed != nullptr) {
       s_.swallowed = gate->swallowed;
       s_.record->ExceptionFlags |= EXCEPTION_UNWINDING;
+      enter_guest(frame_.context);
       s_.frames = 0;
       s_.dispatcher = {};
       s_.list = word(current_teb()->ExceptionList);
@@ -517,12 +562,14 @@ class Dispatch {
       if (!in_stack(context.Rsp)) return bad_unwind(STATUS_BAD_STACK);
       if (at.kind == Located::exception) {
         if (!in_stack(context.Rbx)) return bad_unwind(STATUS_BAD_STACK);
-        if (const State& inner = inside(context.Rbx); inner.asked == Asked::unwind_language) {
-          take_over(inner, context);
-          s_.record->ExceptionFlags |= EXCEPTION_COLLIDED_UNWIND;
-          return ask_unwinding();
-        } else if (inner.asked == Asked::unwind_list) {
-          take_over(inner, context);
+        const std::uint64_t other = context.Rbx;
+        const auto inner = inside(other);
+        if (!inner) return bad_unwind(STATUS_BAD_STACK);
+        if (inner->asked == Asked::unwind_language) {
+          if (!take_over(*inner, other, context)) return bad_unwind(STATUS_BAD_STACK);
+          return ask_unwinding(EXCEPTION_COLLIDED_UNWIND);
+        } else if (inner->asked == Asked::unwind_list) {
+          if (!take_over(*inner, other, context)) return bad_unwind(STATUS_BAD_STACK);
           current_teb()->ExceptionList = reinterpret_cast<PVOID>(s_.list);
           continue;
         }
@@ -567,9 +614,9 @@ class Dispatch {
     return bad_unwind(STATUS_BAD_STACK);
   }
 
-  ExceptionAction ask_unwinding() {
-    if (s_.dispatcher.EstablisherFrame == s_.target_frame)
-      s_.record->ExceptionFlags |= EXCEPTION_TARGET_UNWIND;
+  ExceptionAction ask_unwinding(DWORD flags = 0) {
+    if (s_.dispatcher.EstablisherFrame == s_.target_frame) flags |= EXCEPTION_TARGET_UNWIND;
+    if (const auto failed = change_flags(flags)) return *failed;
     frame_.context.Rax = s_.return_value;
     return call(Asked::unwind_language, s_.dispatcher.LanguageHandler, word(s_.record),
                 s_.dispatcher.EstablisherFrame, word(&frame_.context), word(&s_.dispatcher));
@@ -583,7 +630,8 @@ class Dispatch {
       ++s_.frames;
       return unwind();
     }
-    s_.record->ExceptionFlags &= ~DWORD{EXCEPTION_TARGET_UNWIND | EXCEPTION_COLLIDED_UNWIND};
+    if (const auto failed = change_flags(0, EXCEPTION_TARGET_UNWIND | EXCEPTION_COLLIDED_UNWIND))
+      return *failed;
     if (s_.dispatcher.EstablisherFrame == s_.target_frame) return arrive();
     const Located at = {Located::function, s_.dispatcher.FunctionEntry, s_.dispatcher.ImageBase};
     if (!undo_frame(at, frame_.context, 0)) return bad_unwind(STATUS_BAD_STACK);
@@ -592,9 +640,11 @@ class Dispatch {
   }
 
   ExceptionAction arrive() {
+    const auto record = read_record();
+    if (!record) return record_is_gone();
     frame_.context.Rax = s_.return_value;
-    if (s_.record->ExceptionCode != STATUS_UNWIND_CONSOLIDATE) frame_.context.Rip = s_.target_ip;
-    return restore();
+    if (record->ExceptionCode != STATUS_UNWIND_CONSOLIDATE) frame_.context.Rip = s_.target_ip;
+    return restore(*record);
   }
 
   ExceptionAction unwind_ended() {
@@ -607,27 +657,29 @@ class Dispatch {
   }
 
   ExceptionAction bad_unwind(std::uint32_t code) {
+    const auto record = read_record();
     // A longjmp whose frame is not found goes where its buffer says all the same.
-    if (is_long_jump()) return restore();
-    s_.record->ExceptionCode = code;
-    return end_guest(true);
+    if (record && is_long_jump(*record)) return restore(*record);
+    if (s_.swallowed != nullptr) {  // it is ours already, and would be unwound again
+      s_.record->ExceptionCode = code;
+      return end_guest(true);
+    }
+    return raise_at_call({.ExceptionCode = code,
+                          .ExceptionFlags = EXCEPTION_NONCONTINUABLE,
+                          .ExceptionRecord = s_.record != &frame_.record ? s_.record : nullptr,
+                          .ExceptionAddress = reinterpret_cast<PVOID>(frame_.machine.rip),
+                          .NumberParameters = 0,
+                          .ExceptionInformation = {}});
   }
 
   // ---- going on elsewhere -------------------------------------------------------------------------------
 
-  [[nodiscard]] bool is_long_jump() const {
-    return s_.record != nullptr && s_.record->ExceptionCode == STATUS_LONGJUMP &&
-           s_.record->NumberParameters >= 1;
+  static bool is_long_jump(const EXCEPTION_RECORD& record) {
+    return record.ExceptionCode == STATUS_LONGJUMP && record.NumberParameters >= 1;
   }
 
   /// RtlRestoreContext, NtContinue: takes over those parts of a context that `flags` names.
-  ExceptionAction restore_given(std::uint64_t from, DWORD flags) {
-    CONTEXT given;
-    if (!guest_read(from, given)) {
-      frame_.record = access_violation(from);
-      s_.record = &frame_.record;
-      return begin();
-    }
+  ExceptionAction restore_given(const CONTEXT& given, DWORD flags) {
     const auto wants = [flags](DWORD part) { return (flags & part) == part; };
     CONTEXT& context = frame_.context;
     if (wants(CONTEXT_CONTROL)) {
@@ -644,15 +696,17 @@ class Dispatch {
       context.MxCsr = given.MxCsr;
       context.FltSave = given.FltSave;
     }
-    return restore();
+    const auto record = read_record();
+    return record ? restore(*record) : record_is_gone();
   }
 
   /// Goes on with frame_.context, or where the record says.
-  ExceptionAction restore() {
+  ExceptionAction restore(const EXCEPTION_RECORD& record) {
     CONTEXT& context = frame_.context;
-    if (is_long_jump()) {
+    if (is_long_jump(record)) {
       JUMP_BUFFER buffer;
-      if (!guest_read(s_.record->ExceptionInformation[0], buffer)) return end_guest(true);
+      if (const std::uint64_t at = record.ExceptionInformation[0]; !guest_read(at, buffer))
+        return raise_at_call(access_violation(at));
       context.Rbx = buffer.Rbx;
       context.Rsp = buffer.Rsp;
       context.Rbp = buffer.Rbp;
@@ -668,12 +722,11 @@ class Dispatch {
       std::memcpy(context.FltSave.XmmRegisters[6], buffer.Xmm6ToXmm15, sizeof buffer.Xmm6ToXmm15);
       return resume();
     }
-    if (s_.record != nullptr && s_.record->ExceptionCode == STATUS_UNWIND_CONSOLIDATE &&
-        s_.record->NumberParameters >= 1) {
+    if (record.ExceptionCode == STATUS_UNWIND_CONSOLIDATE && record.NumberParameters >= 1) {
       // The frames in between are gone, but what is on them is still used. From the function that is called
       // now, unwinding goes on at the frame that was unwound to.
       frame_.unwind_to(context);
-      return call(Asked::consolidated, reinterpret_cast<void*>(s_.record->ExceptionInformation[0]),
+      return call(Asked::consolidated, reinterpret_cast<void*>(record.ExceptionInformation[0]),
                   word(s_.record));
     }
     return resume();
@@ -687,8 +740,10 @@ class Dispatch {
 
 ExceptionAction step_dispatch(ExceptionCall* call) {
   auto& state = *static_cast<State*>(call);
-  const ExceptionFrame& frame = frame_of(state);
-  const thread::NativeScope scope(frame.machine.rip, frame.machine.rsp);
+  const thread::Place& place = thread::current_place();
+  ExceptionFrame::Machine at{.rip = place.guest_rip, .cs = 0, .eflags = 0, .rsp = place.guest_rsp, .ss = 0};
+  (void)guest_read(word(&frame_of(state).machine), at);  // a handler may have taken the stack away
+  const thread::NativeScope scope(at.rip, at.rsp);
   if (state.begun == 0) {
     const ExceptionEntry entry = state.entry;
     state = State{};

@@ -235,6 +235,8 @@ EXCEPTION_RECORD exception_of(int signal, const siginfo_t& info, CONTEXT& contex
       } else if (code.opcode() == 0xCD && (code.opcode(1) == 0x2D || code.opcode(1) == 0x03)) {
         record.ExceptionCode = abi::STATUS_BREAKPOINT;
         record.NumberParameters = 1;
+      } else if (code.opcode() == 0xCD && code.opcode(1) == 0x2C) {
+        record.ExceptionCode = abi::STATUS_ASSERTION_FAILURE;
       } else if (is_privileged(code)) {
         record.ExceptionCode = abi::STATUS_PRIVILEGED_INSTRUCTION;
       } else {  // no address is known: a misaligned SSE operand, an address that is none

@@ -37,9 +37,12 @@ bool GuestMemory::same_function(std::uint64_t base, const abi::RUNTIME_FUNCTION&
                                 std::uint64_t target) const noexcept {
   unwind::FunctionTables::Callback callback;
   const unwind::Found other = unwind::function_tables().find(target, callback);
-  if (other.row == nullptr || other.base != base) return false;
+  abi::RUNTIME_FUNCTION others;
+  if (other.row == nullptr || other.base != base ||
+      !guest_read(reinterpret_cast<std::uint64_t>(other.row), others))
+    return false;
   const auto one = unwind::primary_row(*this, base, row);
-  const auto two = unwind::primary_row(*this, base, *other.row);
+  const auto two = unwind::primary_row(*this, base, others);
   return one && two && one->BeginAddress == two->BeginAddress;
 }
 
@@ -63,8 +66,11 @@ Located locate(std::uint64_t pc) noexcept {
 std::optional<unwind::Frame> undo_frame(const Located& at, abi::CONTEXT& context,
                                         std::uint8_t handlers) noexcept {
   const GuestMemory memory;
-  if (at.row != nullptr)
-    return unwind::unwind_frame(memory, at.base, context.Rip, *at.row, context, handlers);
+  if (at.row != nullptr) {
+    abi::RUNTIME_FUNCTION row;
+    if (!guest_read(reinterpret_cast<std::uint64_t>(at.row), row)) return std::nullopt;
+    return unwind::unwind_frame(memory, at.base, context.Rip, row, context, handlers);
+  }
   const unwind::Frame frame{.establisher = context.Rsp};
   return unwind::unwind_leaf(memory, context) ? std::optional(frame) : std::nullopt;
 }

@@ -45,6 +45,9 @@ std::uint64_t word(const void* pointer) { return reinterpret_cast<std::uint64_t>
 bool within(std::uint64_t address, const void* begin, const void* end) {
   return address >= word(begin) && address < word(end);
 }
+bool on_signal_stack(const Thread& thread, std::uint64_t stack) {
+  return within(stack, thread.signal_stack - arch::kSignalStackSize, thread.signal_stack);
+}
 
 /// On the signal stack, which nothing else is on any more.
 [[noreturn]] void end_guest_here() {
@@ -67,11 +70,10 @@ void end_guest_after(ucontext_t& host, Thread& thread, const abi::EXCEPTION_RECO
   thread.where.store(Where::native, std::memory_order_relaxed);
 }
 
-/// A touched guard page becomes an ordinary one, and the fault says so. Those at the end of the running stack
-/// are all there is left of it; others in the stack are no more than that. False if nothing is to be raised.
-bool look_for_guard(abi::EXCEPTION_RECORD& record) noexcept {
-  if (record.ExceptionCode != abi::STATUS_ACCESS_VIOLATION || record.NumberParameters != 2) return true;
-  const std::uint64_t address = record.ExceptionInformation[1];
+/// If a guard page is at the address, it becomes an ordinary one, and the fault says so. Those at the end of
+/// the running stack are all there is left of it; others in the stack are no more than that. False if nothing
+/// is to be raised.
+bool look_for_guard(std::uint64_t address, abi::EXCEPTION_RECORD& record) noexcept {
   const std::uint64_t lowest = host().take_guard(address);
   if (lowest == 0) return true;
   abi::TEB* const teb = abi::current_teb();
@@ -87,8 +89,9 @@ bool look_for_guard(abi::EXCEPTION_RECORD& record) noexcept {
 }
 
 /// Puts an ExceptionFrame on the guest's stack and lets the thread go on with it. Handlers are shown
-/// `context`; unwinding begins at `at`.
-bool dispatch(ucontext_t& host, const abi::EXCEPTION_RECORD& record, const abi::CONTEXT& context,
+/// `context`; unwinding begins at `at`. Where there is no room but the guard pages, it is the stack's
+/// overflow that is raised.
+bool dispatch(ucontext_t& host, abi::EXCEPTION_RECORD& record, const abi::CONTEXT& context,
               const abi::CONTEXT& at) noexcept {
   struct alignas(16) Image {
     std::byte state[arch::kExceptionStateSize];
@@ -100,7 +103,12 @@ bool dispatch(ucontext_t& host, const abi::EXCEPTION_RECORD& record, const abi::
   image.frame.record = record;
   image.frame.unwind_to(at);
   const std::uint64_t frame = (context.Rsp - sizeof image.frame) & ~std::uint64_t{15};
-  if (!guest_copy(reinterpret_cast<void*>(frame - sizeof image.state), &image, sizeof image)) return false;
+  void* const place = reinterpret_cast<void*>(frame - sizeof image.state);
+  if (!guest_copy(place, &image, sizeof image)) {
+    (void)look_for_guard(word(place), record);
+    image.frame.record = record;
+    if (!guest_copy(place, &image, sizeof image)) return false;
+  }
   auto& registers = host.uc_mcontext.gregs;
   registers[REG_RIP] = reinterpret_cast<greg_t>(&arch::bobbin_exception_entry);
   registers[REG_RBX] = static_cast<greg_t>(frame);
@@ -137,17 +145,22 @@ void raise_in_guest(int signal, const siginfo_t& info, ucontext_t& host, Thread&
       abi::CONTEXT_CONTROL | abi::CONTEXT_INTEGER | abi::CONTEXT_SEGMENTS | abi::CONTEXT_FLOATING_POINT;
   thread::read_host_context(host, context);
   abi::EXCEPTION_RECORD record = exception_of(signal, info, context, host);
-  if (!look_for_guard(record)) return;
+  if (record.ExceptionCode == abi::STATUS_ACCESS_VIOLATION && record.NumberParameters == 2 &&
+      !look_for_guard(record.ExceptionInformation[1], record))
+    return;
   if (signal == SIGFPE && host.uc_mcontext.fpregs != nullptr) {  // or the handlers would trap as well
     host.uc_mcontext.fpregs->mxcsr = 0x1F80;
     host.uc_mcontext.fpregs->cwd = 0x027F;
     host.uc_mcontext.fpregs->swd = 0;
   }
   abi::CONTEXT caller = context;
-  if (context.Rip == 0) (void)unwind::unwind_leaf(GuestMemory(), caller);  // where a null pointer was called
   bool dispatchable = record.ExceptionCode != abi::STATUS_STACK_BUFFER_OVERRUN &&  // fail fast
-                      arch::own_frame(context.Rip) == nullptr;
-  if (is_host_code(context.Rip) && dispatchable) {
+                      !on_signal_stack(thread, context.Rsp);
+  if (context.Rip == 0 || arch::is_exception_entry(context.Rip)) {  // a null pointer was called
+    (void)unwind::unwind_leaf(GuestMemory(), caller);
+  } else if (arch::own_frame(context.Rip) != nullptr) {
+    dispatchable = dispatchable && arch::is_own_frame_complete(context.Rip);
+  } else if (is_host_code(context.Rip) && dispatchable) {
     const std::uint64_t called = leave_host_frames(caller);
     dispatchable = called != 0;
     if (dispatchable) unpoison(context.Rsp, caller.Rsp);
@@ -173,6 +186,19 @@ void raise_in_guest(int signal, const siginfo_t& info, ucontext_t& host, Thread&
   end_guest_after(host, thread, record, context);
 }
 
+/// A step of a dispatch has met what the guest did to the stack that the dispatch stands on, while its
+/// handler ran.
+void end_guest_in_step(int signal, const siginfo_t& info, ucontext_t& host, Thread& thread) noexcept {
+  abi::CONTEXT context{};
+  thread::read_host_context(host, context);
+  abi::EXCEPTION_RECORD record = exception_of(signal, info, context, host);
+  context = {};
+  context.Rip = thread.guest_rip;
+  context.Rsp = thread.guest_rsp;
+  record.ExceptionAddress = reinterpret_cast<abi::PVOID>(context.Rip);
+  end_guest_after(host, thread, record, context);
+}
+
 /// A native has run into the guard pages of its caller's stack: it gets them. Without a lock, for it may have
 /// one.
 bool give_guard_pages(std::uint64_t address) noexcept {
@@ -186,17 +212,21 @@ bool give_guard_pages(std::uint64_t address) noexcept {
 /// Whether the fault was one of the guest's, and is seen to.
 bool answer(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
   const auto pc = static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RIP]);
-  if (within(pc, reinterpret_cast<const void*>(&arch::bobbin_guest_copy), arch::bobbin_guest_copy_end)) {
-    context.uc_mcontext.gregs[REG_RIP] = reinterpret_cast<greg_t>(arch::bobbin_guest_copy_failed);
+  if (within(pc, reinterpret_cast<const void*>(&arch::bobbin_guest_copy), arch::bobbin_guest_end)) {
+    context.uc_mcontext.gregs[REG_RIP] = reinterpret_cast<greg_t>(arch::bobbin_guest_failed);
     return true;
   }
   if (info.si_code <= 0) return false;  // somebody sent it
-  constexpr greg_t kWrite = 2;
-  if (signal == SIGSEGV && (context.uc_mcontext.gregs[REG_ERR] & kWrite) == 0 &&
+  constexpr greg_t kWrite = 2, kFetch = 16;
+  if (signal == SIGSEGV && (context.uc_mcontext.gregs[REG_ERR] & (kWrite | kFetch)) == 0 &&
       open_shared_data(word(info.si_addr)))
     return true;
   Thread* const thread = thread::current_in_handler();
   if (thread == nullptr) return false;
+  // Who steps through guest code steps over what is ours: it is said when guest code goes on.
+  if (signal == SIGTRAP && info.si_code == TRAP_TRACE && is_host_code(pc) &&
+      thread->where.load(std::memory_order_relaxed) != Where::host)
+    return true;
   switch (thread->where.load(std::memory_order_relaxed)) {
     case Where::guest:
       raise_in_guest(signal, info, context, *thread);
@@ -207,6 +237,10 @@ bool answer(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
         raise_in_guest(signal, info, context, *thread);
       return true;
     case Where::service:
+      if (!on_signal_stack(*thread, static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RSP])))
+        return false;
+      end_guest_in_step(signal, info, context, *thread);
+      return true;
     case Where::host:
       return false;
   }

@@ -5,16 +5,26 @@
 #include <mutex>
 #include <shared_mutex>
 
+#include "arch/x86_64/exception.hpp"
+
 namespace bobbin::unwind {
 
 using abi::RUNTIME_FUNCTION;
 
-RUNTIME_FUNCTION* find_row(std::span<RUNTIME_FUNCTION> rows, std::uint32_t rva) noexcept {
-  const auto after = std::ranges::upper_bound(rows, rva, {}, &RUNTIME_FUNCTION::BeginAddress);
-  if (after == rows.begin()) return nullptr;
-  RUNTIME_FUNCTION& row = *(after - 1);
-  return rva < row.EndAddress ? &row : nullptr;
+namespace {
+
+/// The row among `rows` that covers `rva`; nullptr if none does.
+RUNTIME_FUNCTION* find_row(std::span<RUNTIME_FUNCTION> rows, bool sorted, std::uint32_t rva) noexcept {
+  if (sorted) return arch::bobbin_guest_find_row(rows.data(), rows.size(), rva);
+  for (RUNTIME_FUNCTION& row : rows) {
+    RUNTIME_FUNCTION copy;
+    if (!arch::bobbin_guest_copy(&copy, &row, sizeof copy)) return nullptr;
+    if (rva >= copy.BeginAddress && rva < copy.EndAddress) return &row;
+  }
+  return nullptr;
 }
+
+}  // namespace
 
 void FunctionTables::reserve_modules(std::size_t count) {
   const std::scoped_lock changing(lock_);
@@ -105,7 +115,6 @@ bool FunctionTables::grow(const void* key, std::size_t rows) noexcept {
   const auto table = std::ranges::find(dynamic_, key, &Dynamic::key);
   if (table == dynamic_.end()) return false;
   table->rows = {table->rows.data(), rows};
-  table->sorted = std::ranges::is_sorted(table->rows, {}, &RUNTIME_FUNCTION::BeginAddress);
   return true;
 }
 
@@ -131,12 +140,10 @@ bool FunctionTables::remove(const void* key) noexcept {
 
 Found FunctionTables::find(std::uint64_t pc, Callback& callback) const noexcept {
   if (const Module* const module = remembered(pc); module != nullptr)
-    return {find_row(module->rows, static_cast<std::uint32_t>(pc - module->base)), module->base};
+    return {find_row(module->rows, true, static_cast<std::uint32_t>(pc - module->base)), module->base};
   const std::shared_lock looking(lock_);
-  if (const Module* const module = holder(modules_, pc); module != nullptr) {
-    RUNTIME_FUNCTION* const row = find_row(module->rows, static_cast<std::uint32_t>(pc - module->base));
-    return {row, module->base};
-  }
+  if (const Module* const module = holder(modules_, pc); module != nullptr)
+    return {find_row(module->rows, true, static_cast<std::uint32_t>(pc - module->base)), module->base};
   // Tables of a guest may overlap: the one that begins last comes first.
   auto table = std::ranges::upper_bound(dynamic_, pc, {}, &Dynamic::begin);
   while (table != dynamic_.begin()) {
@@ -148,15 +155,8 @@ Found FunctionTables::find(std::uint64_t pc, Callback& callback) const noexcept 
       return {nullptr, table->base};
     }
     const auto rva = static_cast<std::uint32_t>(pc - table->base);
-    if (table->sorted) {
-      if (RUNTIME_FUNCTION* const row = find_row(table->rows, rva); row != nullptr) return {row, table->base};
-    } else {
-      const auto holds = [rva](const RUNTIME_FUNCTION& row) {
-        return rva >= row.BeginAddress && rva < row.EndAddress;
-      };
-      const auto row = std::ranges::find_if(table->rows, holds);
-      if (row != table->rows.end()) return {&*row, table->base};
-    }
+    if (RUNTIME_FUNCTION* const row = find_row(table->rows, table->sorted, rva); row != nullptr)
+      return {row, table->base};
   }
   return {};
 }

@@ -1,5 +1,6 @@
 // Which function an address lies in: the rows of all modules' .pdata, and those that the guest adds at run
-// time for code that it generates.
+// time for code that it generates. The rows are the guest's memory, which it may free or protect at any time:
+// then they say nothing. So what is found is a place, to be read with care.
 #pragma once
 
 #include <atomic>
@@ -42,7 +43,8 @@ class FunctionTables {
   /// RtlAddFunctionTable, RtlAddGrowableFunctionTable: rows in any order. May throw bad_alloc.
   void add_rows(const void* key, std::span<abi::RUNTIME_FUNCTION> rows, std::uint64_t base,
                 std::uint64_t begin, std::uint64_t end);
-  /// RtlGrowFunctionTable: the table has that many rows now. False if there is no such table.
+  /// RtlGrowFunctionTable: the table, whose rows are sorted, has that many now. False if there is no such
+  /// table.
   bool grow(const void* key, std::size_t rows) noexcept;
   /// RtlInstallFunctionTableCallback: `callback` is a guest function. May throw bad_alloc.
   void add_callback(const void* key, void* callback, void* context, std::uint64_t base, std::uint64_t size);
@@ -85,9 +87,5 @@ class FunctionTables {
 
 /// The one of the guest process.
 [[nodiscard]] FunctionTables& function_tables();
-
-/// The row among `rows`, sorted ones, that covers `rva`; nullptr if none does.
-[[nodiscard]] abi::RUNTIME_FUNCTION* find_row(std::span<abi::RUNTIME_FUNCTION> rows,
-                                              std::uint32_t rva) noexcept;
 
 }  // namespace bobbin::unwind

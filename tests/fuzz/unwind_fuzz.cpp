@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "unwind/tables.hpp"
+#include "arch/x86_64/exception.hpp"
 #include "unwind/unwind.hpp"
 
 namespace {
@@ -50,7 +50,7 @@ class Image final : public Memory {
     return one && two && one->BeginAddress == two->BeginAddress;
   }
   [[nodiscard]] const abi::RUNTIME_FUNCTION* row_of(std::uint64_t pc) const noexcept {
-    return find_row(rows_, static_cast<std::uint32_t>(pc - kBase));
+    return arch::bobbin_guest_find_row(rows_.data(), rows_.size(), static_cast<std::uint32_t>(pc - kBase));
   }
 
   mutable std::uint64_t reads = 0;

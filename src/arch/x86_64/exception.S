@@ -29,6 +29,7 @@
 #define SCOPE_CALL 1
 #define PLACE_SIGNAL_STACK 0x10
 #define SIGNAL_STACK_SIZE 0x10000
+#define ENTRY_NEEDS (24 + 16 + FRAME_SIZE + STATE_SIZE + 32)
 #define CONTEXT_ALL_PARTS 0x10000F
 #define CODE_SEGMENT 0x33
 #define DATA_SEGMENT 0x2B
@@ -61,6 +62,7 @@ bobbin_dispatch_begin:
     .hidden \name
     .type \name, @function
 \name:
+    movb $0, -ENTRY_NEEDS(%rsp)     # where the stack ends, this faults, and nothing has been done yet
     pushfq
     pushq %rbx
     pushq %rax
@@ -78,6 +80,9 @@ bobbin_dispatch_begin:
     exception_entry bobbin_NtContinue, 5
     exception_entry bobbin_RtlCaptureStackBackTrace, 6
 
+    .globl bobbin_exception_captures
+    .hidden bobbin_exception_captures
+bobbin_exception_captures:
 # On the stack: rax, rbx, flags, return address. eax: why. All registers are captured as they are once the call
 # has returned.
 .Lcapture:
@@ -156,6 +161,9 @@ bobbin_exception_entry:
     leaq -STATE_SIZE(%rbx), %r13
 
 # rbx: the ExceptionFrame; r12: the stack pointer to call the guest with; r13: the state.
+    .globl bobbin_exception_steps_begin
+    .hidden bobbin_exception_steps_begin
+bobbin_exception_steps_begin:
 .Lstep:
     movq %gs:TEB_BOBBIN_THREAD, %rax
     movq PLACE_SIGNAL_STACK(%rax), %rax
@@ -181,6 +189,8 @@ bobbin_exception_entry:
     jmp .Lstep
 .Lextend:
     subq $WALK_SIZE, %r12
+    movq %r12, %rsp
+    movb $0, (%rsp)                 # where the stack ends, this faults rather than a step
     leaq 32(%r12), %rax
     movq %rax, STATE_WALK(%r13)
     jmp .Lstep
@@ -197,6 +207,7 @@ bobbin_dispatch_end:
 # ---- __C_specific_handler(record, frame, context, dispatcher) --------------------------------------------------
 #define SCOPES_SIZE 0x90
 #define SCOPES_STATE 0x30
+#define DISPATCHER_SCOPE_INDEX 0x48
     .p2align 4
     .globl bobbin_C_specific_handler
     .hidden bobbin_C_specific_handler
@@ -212,6 +223,11 @@ bobbin_C_specific_handler:
     movq %r9, SCOPES_STATE+24(%rsp)
     movl $0, SCOPES_STATE+0x50(%rsp)
 .Lscopes_step:
+    movq SCOPES_STATE(%rsp), %rax   # what is not there faults here rather than in a step
+    testb $0, (%rax)
+    movq SCOPES_STATE+24(%rsp), %rax
+    testb $0, (%rax)
+    orb $0, DISPATCHER_SCOPE_INDEX(%rax)
     leaq SCOPES_STATE(%rsp), %rcx
     movq %rsp, %rbx
     movq %gs:TEB_BOBBIN_THREAD, %rax
@@ -299,8 +315,8 @@ bobbin_host_row:
     .byte 1, 0, 0, 0
 
 # ---- memory that may not be there ----------------------------------------------------------------------------
-# bool bobbin_guest_copy(void* to /*rdi*/, const void* from /*rsi*/, size_t size /*rdx*/). A fault in here is
-# answered by going on at bobbin_guest_copy_failed.
+# A fault in these leaves is answered by going on at bobbin_guest_failed.
+# bool bobbin_guest_copy(void* to /*rdi*/, const void* from /*rsi*/, size_t size /*rdx*/)
     .p2align 4
     .globl bobbin_guest_copy
     .hidden bobbin_guest_copy
@@ -346,14 +362,43 @@ bobbin_guest_copy:
     jnz 5b
     movl $1, %eax
     retq
-    .globl bobbin_guest_copy_end
-    .hidden bobbin_guest_copy_end
-bobbin_guest_copy_end:
-    .globl bobbin_guest_copy_failed
-    .hidden bobbin_guest_copy_failed
-bobbin_guest_copy_failed:
+    .size bobbin_guest_copy, . - bobbin_guest_copy
+
+# RUNTIME_FUNCTION* bobbin_guest_find_row(RUNTIME_FUNCTION* rows /*rdi*/, size_t count /*rsi*/, uint32_t rva /*edx*/)
+    .p2align 4
+    .globl bobbin_guest_find_row
+    .hidden bobbin_guest_find_row
+    .type bobbin_guest_find_row, @function
+bobbin_guest_find_row:
+    xorl %eax, %eax                 # the last row so far that begins at rva or before
+    jmp 3f
+1:  movq %rsi, %rcx
+    shrq $1, %rcx
+    leaq (%rcx,%rcx,2), %r8
+    leaq (%rdi,%r8,4), %r8          # the one in the middle
+    cmpl (%r8), %edx
+    jb 2f
+    movq %r8, %rax
+    leaq 12(%r8), %rdi
+    notq %rcx
+    addq %rcx, %rsi
+    jmp 3f
+2:  movq %rcx, %rsi
+3:  testq %rsi, %rsi
+    jnz 1b
+    testq %rax, %rax
+    jz 4f
+    cmpl 4(%rax), %edx
+    jae bobbin_guest_failed
+4:  retq
+    .size bobbin_guest_find_row, . - bobbin_guest_find_row
+    .globl bobbin_guest_end
+    .hidden bobbin_guest_end
+bobbin_guest_end:
+    .globl bobbin_guest_failed
+    .hidden bobbin_guest_failed
+bobbin_guest_failed:
     xorl %eax, %eax
     retq
-    .size bobbin_guest_copy, . - bobbin_guest_copy
 
     .section .note.GNU-stack,"",@progbits

@@ -19,11 +19,13 @@ static_assert(offsetof(ScopeCall, function) == 0x20 && offsetof(ScopeCall, argum
 static_assert(static_cast<int>(ExceptionEntry::fault) == 7);
 static_assert(kExceptionStateSize == 0x140 && kExceptionWalkSize == 0x590 && kSignalStackSize == 0x10000);
 static_assert(offsetof(ExceptionSteps, scopes) == 8);
+static_assert(offsetof(abi::DISPATCHER_CONTEXT, ScopeIndex) == 0x48);
 
 extern "C" {
 constinit ExceptionSteps bobbin_exception_steps{};
 
-extern const char bobbin_exception_rows_base[], bobbin_dispatch_begin[], bobbin_dispatch_end[];
+extern const char bobbin_exception_rows_base[], bobbin_dispatch_begin[], bobbin_exception_captures[],
+    bobbin_exception_steps_begin[], bobbin_dispatch_end[];
 extern abi::RUNTIME_FUNCTION bobbin_dispatch_row, bobbin_scopes_row, bobbin_host_row;
 extern abi::RUNTIME_FUNCTION bobbin_outermost_rows[2];
 }
@@ -76,6 +78,17 @@ const OwnFrame* own_frame(std::uint64_t at) noexcept {
     if (at >= frame.begin && at < frame.end) return &frame;
   }
   return nullptr;
+}
+
+bool is_own_frame_complete(std::uint64_t at) noexcept {
+  const OwnFrame* const frame = own_frame(at);
+  return frame != nullptr &&
+         (frame->row == &bobbin_scopes_row ||
+          (frame->row == &bobbin_dispatch_row && at >= address(bobbin_exception_steps_begin)));
+}
+
+bool is_exception_entry(std::uint64_t at) noexcept {
+  return at >= address(bobbin_dispatch_begin) && at < address(bobbin_exception_captures);
 }
 
 bool is_exception_row(const abi::RUNTIME_FUNCTION* row) noexcept { return row == &bobbin_dispatch_row; }

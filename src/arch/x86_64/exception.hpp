@@ -62,10 +62,10 @@ enum class ExceptionEntry : std::uint32_t {
 
 /// What assembly does when a step has returned.
 enum class ExceptionAction : std::uint32_t {
-  call,    ///< calls `function` with `arguments`, and steps again with its `result`
-  extend,  ///< makes room for a Walk, and steps again
-  resume,  ///< takes over the CONTEXT at `target`
-  leave,   ///< leaves the Gate at `target`
+  call,            ///< calls `function` with `arguments`, and steps again with its `result`
+  extend,          ///< makes room for a Walk, and steps again
+  resume,          ///< takes over the CONTEXT at `target`
+  leave,           ///< leaves the Gate at `target`
 };
 
 /// The part of the steps' state that assembly knows; stands right below the ExceptionFrame.
@@ -127,8 +127,11 @@ void bobbin_exception_entry();
 
 /// Copies memory that may not be there. False if a part of it faulted (the handler of faults sees to that).
 bool bobbin_guest_copy(void* to, const void* from, std::size_t size);
-extern const char bobbin_guest_copy_end[];
-extern const char bobbin_guest_copy_failed[];
+/// The row among `count` sorted ones, which may not be there, that covers `rva`; nullptr if none does.
+abi::RUNTIME_FUNCTION* bobbin_guest_find_row(abi::RUNTIME_FUNCTION* rows, std::size_t count,
+                                             std::uint32_t rva);
+/// Where these two end, and where they go on after a fault.
+extern const char bobbin_guest_end[], bobbin_guest_failed[];
 }
 
 /// A piece of our own code that guest frames can stand below, and its row.
@@ -140,6 +143,10 @@ struct OwnFrame {
 
 /// The row of an address in such code; nullptr if it is in none.
 [[nodiscard]] const OwnFrame* own_frame(std::uint64_t at) noexcept;
+/// Whether a fault at `at`, in such code, finds its frame as its row says, so that it can be dispatched.
+[[nodiscard]] bool is_own_frame_complete(std::uint64_t at) noexcept;
+/// Whether the code has only just been called, and stands in its caller's frame like a leaf.
+[[nodiscard]] bool is_exception_entry(std::uint64_t at) noexcept;
 /// Whether the row is that of an ExceptionFrame, which is its establisher.
 [[nodiscard]] bool is_exception_row(const abi::RUNTIME_FUNCTION* row) noexcept;
 /// What stands for the frames of the host below a gate: nothing is known of them.

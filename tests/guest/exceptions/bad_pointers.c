@@ -29,11 +29,15 @@ static struct {
   void(WINAPI* RtlRaiseException)(EXCEPTION_RECORD*);
   void(WINAPI* RtlUnwindEx)(void*, void*, EXCEPTION_RECORD*, void*, CONTEXT*, void*);
   void(WINAPI* RtlRestoreContext)(CONTEXT*, EXCEPTION_RECORD*);
+  DWORD(WINAPI* RtlAddGrowableFunctionTable)(void**, RUNTIME_FUNCTION*, DWORD, DWORD, ULONG_PTR, ULONG_PTR);
+  void(WINAPI* RtlGrowFunctionTable)(void*, DWORD);
+  void(WINAPI* RtlDeleteGrowableFunctionTable)(void*);
 } nt;
 static const char kNtNames[] =
     "RtlInitUnicodeString RtlInitAnsiString RtlEqualUnicodeString RtlCompareUnicodeString RtlZeroMemory "
     "RtlCompareMemory strlen wcslen strcmp memcmp memcpy memmove memset strchr strcpy _stricmp "
-    "RtlRaiseException RtlUnwindEx RtlRestoreContext ";
+    "RtlRaiseException RtlUnwindEx RtlRestoreContext RtlAddGrowableFunctionTable RtlGrowFunctionTable "
+    "RtlDeleteGrowableFunctionTable ";
 
 static void find_natives(void) {
   HMODULE ntdll = GetModuleHandleA("ntdll.dll");
@@ -429,6 +433,32 @@ static void check_records(void) {
   CHECK((ULONG64)record.ExceptionAddress == g_seen.rip && in_this_program(g_seen.rip));
 }
 
+// ---- function tables -------------------------------------------------------------------------------------
+
+/// Rows that are not there say nothing; and whoever looks at them holds no lock.
+static void check_tables(void) {
+  const DWORD64 base = (DWORD64)g_good;
+  RUNTIME_FUNCTION* rows = VirtualAlloc(NULL, 4096, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+  DWORD64 found = 0;
+  void* table = NULL;
+  rows[0] = (RUNTIME_FUNCTION){0x10, 0x20, 0x40};
+  CHECK(nt.RtlAddGrowableFunctionTable(&table, rows, 1, 1000, base, base + kSize) == 0);
+  CHECK(RtlLookupFunctionEntry(base + 0x10, &found, NULL) == rows && found == base);
+  nt.RtlGrowFunctionTable(table, 1000);
+  CHECK(RtlLookupFunctionEntry(base + 0x18, &found, NULL) == NULL);
+  nt.RtlGrowFunctionTable(table, 1);
+  CHECK(RtlLookupFunctionEntry(base + 0x1F, &found, NULL) == rows);
+  nt.RtlDeleteGrowableFunctionTable(table);
+  rows[1] = (RUNTIME_FUNCTION){0x8, 0x10, 0x40};  // not sorted
+  CHECK(RtlAddFunctionTable(rows, 2, base));
+  CHECK(RtlLookupFunctionEntry(base + 0x8, &found, NULL) == rows + 1);
+  CHECK(VirtualFree(rows, 0, MEM_RELEASE));
+  CHECK(RtlLookupFunctionEntry(base + 0x8, &found, NULL) == NULL);
+  CHECK(RtlDeleteFunctionTable(rows));
+  char* p;
+  TRY("low", 0, (char*)0x10, RtlAddFunctionTable((RUNTIME_FUNCTION*)p, 4, base));
+}
+
 // ---- what the kernel looks at ----------------------------------------------------------------------------
 
 /// Is FALSE or 0 and sets ERROR_NOACCESS.
@@ -574,6 +604,7 @@ int main(void) {
   check_locks();
   check_registers();
   check_records();
+  check_tables();
   check_errors();
   check_system_calls();
   HANDLE threads[4];

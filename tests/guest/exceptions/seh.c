@@ -188,6 +188,24 @@ static void check_vectored(void) {
   CHECK(RemoveVectoredExceptionHandler(second) != 0 && RemoveVectoredContinueHandler(last) != 0);
 }
 
+static void* g_itself;
+static LONG CALLBACK replaces_itself(EXCEPTION_POINTERS* exception) {
+  note("1");
+  RemoveVectoredExceptionHandler(g_itself);
+  g_itself = AddVectoredExceptionHandler(0, second_handler);
+  return EXCEPTION_CONTINUE_SEARCH;
+}
+/// A handler that is added at the end is called for this exception already.
+static void check_vectored_changes(void) {
+  g_itself = AddVectoredExceptionHandler(0, replaces_itself);
+  __try {
+    raise_code(MINE);
+  } __except (1) {
+  }
+  CHECK(logged("12"));
+  CHECK(RemoveVectoredExceptionHandler(g_itself) != 0);
+}
+
 // ---- faults
 // ----------------------------------------------------------------------------------------------------
 
@@ -210,6 +228,7 @@ static NOINLINE int divide(int a, int b) {
 static NOINLINE void misaligned(void* at) { __asm__ volatile("movaps (%0), %%xmm0" : : "r"(at) : "xmm0"); }
 static NOINLINE void illegal(void) { __asm__ volatile("ud2"); }
 static NOINLINE void privileged(void) { __asm__ volatile("hlt"); }
+static NOINLINE void asserts(void) { __asm__ volatile("int $0x2C"); }
 static NOINLINE void breakpoint(void) { __asm__ volatile("int3"); }
 static NOINLINE void single_step(void) {
   __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop" : : : "cc", "memory");
@@ -263,6 +282,10 @@ static void check_faults(void) {
   CHECK(g_seen.ExceptionCode == EXCEPTION_BREAKPOINT);
   FAULT(single_step());
   CHECK(g_seen.ExceptionCode == EXCEPTION_SINGLE_STEP);
+  FAULT(asserts());
+  CHECK(g_seen.ExceptionCode == (DWORD)STATUS_ASSERTION_FAILURE && *(unsigned char*)g_at == 0xCD);
+  FAULT(((void (*)(void))(ULONG_PTR)0x7FFE0000)());  // KUSER_SHARED_DATA
+  CHECK(g_seen.ExceptionCode == EXCEPTION_ACCESS_VIOLATION && g_seen.ExceptionInformation[0] == 8);
 }
 
 // Floating-point exceptions, which are masked until a program unmasks them. Handlers run with all masked.
@@ -339,6 +362,32 @@ static void check_mending(void) {
   CHECK(RemoveVectoredExceptionHandler(handler) != 0);
 }
 
+// A program that steps through itself, and calls natives on its way.
+static volatile int g_steps, g_stepping;
+static LONG CALLBACK steps(EXCEPTION_POINTERS* exception) {
+  if (exception->ExceptionRecord->ExceptionCode != EXCEPTION_SINGLE_STEP) return EXCEPTION_CONTINUE_SEARCH;
+  ++g_steps;
+  if (g_stepping) exception->ContextRecord->EFlags |= 0x100;
+  return EXCEPTION_CONTINUE_EXECUTION;
+}
+static NOINLINE void step_along(void) {
+  __asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq; nop" : : : "cc", "memory");
+  GetTickCount();
+  CloseHandle(NULL);
+  int before = g_steps;
+  __asm__ volatile("nop; nop; nop; nop" : : : "memory");
+  g_stepping = 0;
+  CHECK(g_steps - before >= 4);
+}
+static void check_stepping(void) {
+  void* handler = AddVectoredExceptionHandler(1, steps);
+  g_stepping = 1;
+  step_along();
+  __asm__ volatile("nop");
+  CHECK(g_steps >= 10);
+  CHECK(RemoveVectoredExceptionHandler(handler) != 0);
+}
+
 // ---- stack overflow
 // --------------------------------------------------------------------------------------------
 
@@ -373,7 +422,39 @@ static DWORD in_thread(DWORD(WINAPI* routine)(void*), void* argument) {
   CloseHandle(thread);
   return code;
 }
+
+/// With so many bytes left, something happens that takes more than that.
+static NOINLINE void happens_near_the_end(int raises, ULONG_PTR left) {
+  ULONG_PTR here, to = (ULONG_PTR)((NT_TIB*)__readgsqword(0x30))->StackLimit + left;
+  __asm__ volatile("movq %%rsp, %0" : "=r"(here));
+  volatile char* rest = _alloca(here - to);
+  rest[0] = 1;
+  if (raises)
+    raise_code(MINE);
+  else
+    write_to((int*)(ULONG_PTR)g_bad);
+  rest[0] = 2;
+}
+static DWORD WINAPI ends_nearly(void* unused) {
+  int overflows = 0;
+  for (ULONG_PTR left = 64; left < 8192; left += 192) {
+    for (int raises = 0; raises < 2; ++raises) {
+      __try {
+        happens_near_the_end(raises, left);
+        return 1;
+      } __except (seen(GetExceptionInformation())) {
+      }
+      if (g_seen.ExceptionCode != (raises ? MINE : EXCEPTION_ACCESS_VIOLATION)) {
+        if (g_seen.ExceptionCode != EXCEPTION_STACK_OVERFLOW || !_resetstkoflw()) return 2;
+        ++overflows;
+      }
+    }
+  }
+  return overflows > 20 && overflows < 80 && unused == NULL ? 42 : 3;
+}
 static void check_stack_overflow(void) {
+  // Wine ends threads on whose stack it finds no room for the exception.
+  if (!running_under_wine()) CHECK(in_thread(ends_nearly, NULL) == 42);
   CHECK(in_thread(overflows, NULL) == 42);
   CHECK(in_thread(overflows, &g_at) == 42);
   CHECK(overflows(NULL) == 42);
@@ -406,6 +487,56 @@ static void check_contexts(void) {
     note("!");
   }
   CHECK(logged("!") && g_seen.ExceptionCode == MINE);
+  CHECK(NtContinue((CONTEXT*)(ULONG_PTR)g_bad, FALSE) == STATUS_ACCESS_VIOLATION);
+}
+
+// ---- unwinding that cannot go on
+// -------------------------------------------------------------------------------
+
+static EXCEPTION_RECORD* g_record;
+static int g_spoil;
+static NOINLINE void unwinds(void* frame, EXCEPTION_RECORD* record) {
+  CONTEXT context;
+  RtlUnwindEx(frame, NULL, record, NULL, &context, NULL);
+}
+/// The record of an unwind goes, or is protected, while the unwind is on its way.
+static NOINLINE void unwinds_and_spoils(void) {
+  __try {
+    unwinds((char*)((NT_TIB*)__readgsqword(0x30))->StackBase - 8, g_record);
+  } __finally {
+    DWORD before;
+    note("f");
+    if (g_spoil == 1) VirtualFree(g_record, 4096, MEM_DECOMMIT);
+    if (g_spoil == 2) VirtualProtect(g_record, 4096, PAGE_READONLY, &before);
+  }
+}
+static int __attribute__((ms_abi)) (*g_specific)(void*, void*, void*, void*);
+static void check_unwinding(void) {
+  g_record = VirtualAlloc(NULL, 4096, MEM_RESERVE, PAGE_READWRITE);
+  for (g_spoil = 1; g_spoil <= 2; ++g_spoil) {
+    VirtualAlloc(g_record, 4096, MEM_COMMIT, PAGE_READWRITE);
+    g_record->ExceptionCode = MINE;
+    FAULT(unwinds_and_spoils());
+    CHECK(g_seen.ExceptionCode == EXCEPTION_ACCESS_VIOLATION && g_log[0] == 'f');
+    CHECK(g_seen.ExceptionInformation[1] - (ULONG_PTR)g_record < sizeof *g_record);
+    if (g_spoil == 2) CHECK(g_seen.ExceptionInformation[0] == 1);
+    g_log[0] = 0;
+  }
+  CHECK(VirtualFree(g_record, 0, MEM_RELEASE));
+  char here;  // a frame that is below
+  FAULT(unwinds(&here - 0x8000, NULL));
+  CHECK(g_seen.ExceptionCode == 0xC0000029 /* STATUS_INVALID_UNWIND_TARGET */ &&
+        (g_seen.ExceptionFlags & EXCEPTION_NONCONTINUABLE) != 0);
+  void** const nowhere = (void**)(ULONG_PTR)g_bad;
+  FAULT(CaptureStackBackTrace(0, 4, nowhere, NULL));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_ACCESS_VIOLATION);
+  *(FARPROC*)&g_specific = GetProcAddress(GetModuleHandleA("ntdll.dll"), "__C_specific_handler");
+  EXCEPTION_RECORD record = {.ExceptionCode = MINE};
+  DISPATCHER_CONTEXT dispatcher = {0};
+  FAULT(g_specific(nowhere, NULL, NULL, &dispatcher));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_ACCESS_VIOLATION);
+  FAULT(g_specific(&record, NULL, NULL, nowhere));
+  CHECK(g_seen.ExceptionCode == EXCEPTION_ACCESS_VIOLATION);
 }
 
 static NOINLINE int trace(void** frames, int skip) { return CaptureStackBackTrace(skip, 16, frames, NULL); }
@@ -492,6 +623,7 @@ static DWORD WINAPI everything(void* argument) {
   check_faults();
   check_floating_point();
   check_contexts();
+  check_unwinding();
   check_backtrace();
   check_natives();
   check_shared_data();
@@ -502,7 +634,9 @@ int main(void) {
   everything(NULL);
   CHECK(in_thread(everything, NULL) == 0);
   check_vectored();
+  check_vectored_changes();
   check_mending();
+  check_stepping();
   check_made_code();
   check_stack_overflow();
   return DONE();
