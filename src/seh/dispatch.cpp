@@ -144,7 +144,9 @@ class Dispatch {
     context.MxCsr &= 0xFFFF;  // a reserved bit would fault, here
     context.FltSave.MxCsr = context.MxCsr;
     s_.target = &context;
-    return ExceptionAction::resume;
+    return s_.entry == ExceptionEntry::fault && frame_.upper != ExceptionFrame::Upper::unknown
+               ? ExceptionAction::resume_vectors
+               : ExceptionAction::resume;
   }
 
   /// Back to whoever called us.

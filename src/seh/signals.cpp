@@ -96,18 +96,23 @@ bool dispatch(ucontext_t& host, abi::EXCEPTION_RECORD& record, const abi::CONTEX
   struct alignas(16) Image {
     std::byte state[arch::kExceptionStateSize];
     arch::ExceptionFrame frame;
+    std::byte upper_of_zmm[arch::kUpperOfZmmSize];
   };
-  static_assert(offsetof(Image, frame) == arch::kExceptionStateSize);
+  static_assert(offsetof(Image, frame) == arch::kExceptionStateSize &&
+                offsetof(Image, upper_of_zmm) == arch::kExceptionStateSize + sizeof(arch::ExceptionFrame));
   Image image{};
   image.frame.context = context;
   image.frame.record = record;
   image.frame.unwind_to(at);
-  const std::uint64_t frame = (context.Rsp - sizeof image.frame) & ~std::uint64_t{15};
+  image.frame.upper = thread::read_upper_halves(host, image.frame.context.VectorRegister, image.upper_of_zmm);
+  const std::size_t size =
+      image.frame.upper == arch::ExceptionFrame::Upper::of_zmm ? sizeof image : offsetof(Image, upper_of_zmm);
+  const std::uint64_t frame = (context.Rsp - (size - offsetof(Image, frame))) & ~std::uint64_t{15};
   void* const place = reinterpret_cast<void*>(frame - sizeof image.state);
-  if (!guest_copy(place, &image, sizeof image)) {
+  if (!guest_copy(place, &image, size)) {
     (void)look_for_guard(word(place), record);
     image.frame.record = record;
-    if (!guest_copy(place, &image, sizeof image)) return false;
+    if (!guest_copy(place, &image, size)) return false;
   }
   auto& registers = host.uc_mcontext.gregs;
   registers[REG_RIP] = reinterpret_cast<greg_t>(&arch::bobbin_exception_entry);

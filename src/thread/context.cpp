@@ -1,4 +1,6 @@
 // Reading and changing the registers of a suspended thread.
+#include <cpuid.h>
+
 #include <cstring>
 #include <mutex>
 
@@ -51,6 +53,35 @@ void read_host_context(const ucontext_t& host, abi::CONTEXT& context) noexcept {
     std::memcpy(&context.FltSave, host.uc_mcontext.fpregs, sizeof context.FltSave);
     context.MxCsr = context.FltSave.MxCsr;
   }
+}
+
+arch::ExceptionFrame::Upper read_upper_halves(const ucontext_t& host, void* of_ymm, void* of_zmm) noexcept {
+  using Upper = arch::ExceptionFrame::Upper;
+  // What the kernel puts behind the 512 bytes of FXSAVE: XSAVE's standard format, if it says so in their end.
+  struct Said {
+    std::uint32_t magic, size;
+    std::uint64_t features;
+  } said;
+  constexpr std::size_t kSaid = 464, kInUse = 512, kYmm = 576;
+  constexpr std::uint32_t kMagic = 0x46505853;
+  constexpr std::uint64_t kOfYmm = 1 << 2, kOfZmm = 1 << 6;
+  const auto* const area = reinterpret_cast<const std::byte*>(host.uc_mcontext.fpregs);
+  if (area == nullptr) return Upper::unknown;
+  std::memcpy(&said, area + kSaid, sizeof said);
+  if (said.magic != kMagic || (said.features & kOfYmm) == 0) return Upper::unknown;
+  std::uint64_t in_use = 0;
+  std::memcpy(&in_use, area + kInUse, sizeof in_use);
+  if ((in_use & kOfYmm) != 0) std::memcpy(of_ymm, area + kYmm, 16 * 16);
+  if ((in_use & kOfZmm) != 0) {
+    static const std::size_t place = [] {
+      unsigned size = 0, offset = 0, c = 0, d = 0;
+      __cpuid_count(0xD, 6, size, offset, c, d);
+      return std::size_t{offset};
+    }();
+    std::memcpy(of_zmm, area + place, arch::kUpperOfZmmSize);
+    return Upper::of_zmm;
+  }
+  return (in_use & kOfYmm) != 0 ? Upper::of_ymm : Upper::zero;
 }
 
 void write_host_context(ucontext_t& host, const abi::CONTEXT& context) noexcept {

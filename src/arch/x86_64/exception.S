@@ -24,7 +24,10 @@
 #define WALK_SIZE 0x590
 #define ACTION_CALL 0
 #define ACTION_EXTEND 1
-#define ACTION_RESUME 2
+#define ACTION_LEAVE 3
+#define FRAME_UPPER 0x698
+#define UPPER_OF_YMM 2
+#define CONTEXT_VECTORS 0x300
 #define SCOPE_ANSWER 0
 #define SCOPE_CALL 1
 #define PLACE_SIGNAL_STACK 0x10
@@ -196,9 +199,20 @@ bobbin_exception_steps_begin:
     jmp .Lstep
 .Lgo:
     movq STATE_TARGET(%r13), %rdi
-    cmpl $ACTION_RESUME, %eax
+    cmpl $ACTION_LEAVE, %eax
+    jb bobbin_restore_context
+    je bobbin_gate_leave
+    vzeroupper
+    cmpq $UPPER_OF_YMM, FRAME_UPPER(%rbx)
+    jb bobbin_restore_context
+    .irp number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    vinsertf128 $1, CONTEXT_VECTORS+16*\number(%rbx), %ymm\number, %ymm\number
+    .endr
     je bobbin_restore_context
-    jmp bobbin_gate_leave
+    .irp number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    vinsertf64x4 $1, FRAME_SIZE+32*\number(%rbx), %zmm\number, %zmm\number
+    .endr
+    jmp bobbin_restore_context
 
     .globl bobbin_dispatch_end
     .hidden bobbin_dispatch_end

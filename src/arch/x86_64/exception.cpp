@@ -17,6 +17,9 @@ static_assert(offsetof(ExceptionCall, function) == 0x00 && offsetof(ExceptionCal
 static_assert(offsetof(ScopeCall, function) == 0x20 && offsetof(ScopeCall, arguments) == 0x28 &&
               offsetof(ScopeCall, result) == 0x38 && offsetof(ScopeCall, phase) == 0x50);
 static_assert(static_cast<int>(ExceptionEntry::fault) == 7);
+static_assert(static_cast<int>(ExceptionAction::leave) == 3 && offsetof(ExceptionFrame, upper) == 0x698 &&
+              static_cast<int>(ExceptionFrame::Upper::of_ymm) == 2 &&
+              offsetof(abi::CONTEXT, VectorRegister) == 0x300);
 static_assert(kExceptionStateSize == 0x140 && kExceptionWalkSize == 0x590 && kSignalStackSize == 0x10000);
 static_assert(offsetof(ExceptionSteps, scopes) == 8);
 static_assert(offsetof(abi::DISPATCHER_CONTEXT, ScopeIndex) == 0x48);

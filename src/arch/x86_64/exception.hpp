@@ -39,7 +39,10 @@ struct ExceptionFrame {
   struct Machine {
     std::uint64_t rip, cs, eflags, rsp, ss;
   } machine;
-  std::uint64_t reserved2;
+  /// What is known of the upper halves of ymm0 to ymm15 and of zmm0 to zmm15 at a fault, for which a CONTEXT
+  /// has no place of their own: both are zero; the former stand in context.VectorRegister; so they do, and
+  /// the latter behind this frame.
+  enum class Upper : std::uint64_t { unknown, zero, of_ymm, of_zmm } upper;
 
   /// Unwinding goes on where `at` stands.
   void unwind_to(const abi::CONTEXT& at) noexcept;
@@ -66,6 +69,7 @@ enum class ExceptionAction : std::uint32_t {
   extend,          ///< makes room for a Walk, and steps again
   resume,          ///< takes over the CONTEXT at `target`
   leave,           ///< leaves the Gate at `target`
+  resume_vectors,  ///< `resume`, and brings back what the frame's `upper` says
 };
 
 /// The part of the steps' state that assembly knows; stands right below the ExceptionFrame.
@@ -79,6 +83,8 @@ struct ExceptionCall {
   std::uint32_t begun;  ///< 0 until the first step, which sets up what follows
 };
 
+/// Bytes behind an ExceptionFrame whose `upper` is of_zmm.
+inline constexpr std::size_t kUpperOfZmmSize = 16 * 32;
 /// Bytes below the ExceptionFrame for an ExceptionCall and what else steps remember.
 inline constexpr std::size_t kExceptionStateSize = 0x140;
 inline constexpr std::size_t kExceptionWalkSize = 0x590;

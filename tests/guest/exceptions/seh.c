@@ -206,6 +206,32 @@ static void check_vectored_changes(void) {
   CHECK(RemoveVectoredExceptionHandler(g_itself) != 0);
 }
 
+// ---- TLS callbacks, whose exceptions are lost
+// --------------------------------------------------------------------
+
+static int g_tls_faults;
+static void NTAPI tls_callback(void* module, DWORD why, void* reserved) {
+  void (*volatile nowhere)(void) = NULL;
+  if (!g_tls_faults || why != DLL_THREAD_ATTACH) return;
+  __try {
+    nowhere();
+  } __finally {
+    note("f");
+  }
+  note("wrong");
+}
+__attribute__((used, section(".CRT$XLB"))) static const PIMAGE_TLS_CALLBACK g_tls_callback = tls_callback;
+
+static DWORD WINAPI returns(void* argument) { return argument == NULL; }
+static void check_tls_callback(void) {
+  g_tls_faults = 1;
+  HANDLE thread = CreateThread(NULL, 0, returns, NULL, 0, NULL);
+  CHECK(WaitForSingleObject(thread, INFINITE) == WAIT_OBJECT_0);
+  g_tls_faults = 0;
+  CloseHandle(thread);
+  CHECK(logged("f"));
+}
+
 // ---- faults
 // ----------------------------------------------------------------------------------------------------
 
@@ -359,6 +385,34 @@ static void check_mending(void) {
   int value;
   __asm__ volatile("movl (%%rax), %0" : "=r"(value) : "a"(0x30));
   CHECK(value == 42);
+  CHECK(RemoveVectoredExceptionHandler(handler) != 0);
+}
+
+// A handler may use the upper halves of vector registers; they are as they were when the code goes on.
+static LONG CALLBACK clears_vectors(EXCEPTION_POINTERS* exception) {
+  __asm__ volatile(
+      ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\nvpcmpeqd %%ymm\\n,%%ymm\\n,%%ymm\\n\n.endr\nvzeroupper"
+      :
+      :
+      : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+        "xmm12", "xmm13", "xmm14", "xmm15");
+  return mending_handler(exception);
+}
+static void check_vectors(void) {
+  unsigned char before[16 * 32], after[16 * 32];
+  if (!IsProcessorFeaturePresent(39)) return;  // PF_AVX_INSTRUCTIONS_AVAILABLE
+  for (unsigned i = 0; i < sizeof before; ++i) before[i] = (unsigned char)(i * 7 + 1);
+  void* handler = AddVectoredExceptionHandler(1, clears_vectors);
+  int value = 0;
+  __asm__ volatile(
+      ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\nvmovups 32*\\n(%1),%%ymm\\n\n.endr\n"
+      "movl (%%rax),%%eax\n"
+      ".irp n,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15\nvmovups %%ymm\\n,32*\\n(%2)\n.endr\nvzeroupper"
+      : "=a"(value)
+      : "r"(before), "r"(after), "0"(0x30)
+      : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+        "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+  CHECK(value == 42 && memcmp(before, after, sizeof before) == 0);
   CHECK(RemoveVectoredExceptionHandler(handler) != 0);
 }
 
@@ -635,7 +689,9 @@ int main(void) {
   CHECK(in_thread(everything, NULL) == 0);
   check_vectored();
   check_vectored_changes();
+  check_tls_callback();
   check_mending();
+  check_vectors();
   check_stepping();
   check_made_code();
   check_stack_overflow();
