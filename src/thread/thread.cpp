@@ -33,8 +33,14 @@ Thread* current_in_handler() noexcept {
   return t_current != nullptr && t_current->teb_or_null() != nullptr ? t_current : nullptr;
 }
 
+/// Host threads that are at their end, and may still use a Threads.
+constinit std::atomic<std::uint32_t> g_ending{0};
+
 void run_down_attached(void*) noexcept {
+  // Before the look at the TEB, which ~Threads takes before it looks here.
+  ++g_ending;
   if (Thread* thread = current_or_null(); thread != nullptr) thread->owner_->detach_current();
+  --g_ending;
   release_signal_stack();
 }
 
@@ -88,7 +94,7 @@ Threads::~Threads() {
     Ref<Thread> thread;
     {
       const std::scoped_lock lock(mutex_);
-      if (alive_.empty() && busy_.load() == 0) return;
+      if (alive_.empty() && busy_.load() == 0 && g_ending.load() == 0) return;
       if (!alive_.empty()) thread = Ref<Thread>(alive_.back());
     }
     auto expected = Thread::Ending::none;
