@@ -8,6 +8,12 @@ void CompletionPort::post(Packet packet) {
   lock.notify(*this);
 }
 
+void CompletionPort::on_last_handle_closed() noexcept {
+  DispatcherLock lock;
+  closed_ = true;
+  lock.notify(*this);
+}
+
 CompletionPort::Taken CompletionPort::take(std::span<Packet> into, os::Deadline deadline, Waiter& self,
                                            bool alertable) {
   for (;;) {
@@ -19,7 +25,9 @@ CompletionPort::Taken CompletionPort::take(std::span<Packet> into, os::Deadline 
       into[count] = packets_.front();
       packets_.pop_front();
     }
-    if (count != 0) return {outcome.kind, count};  // else another thread has been quicker
+    if (count != 0) return {outcome.kind, count};
+    if (closed_) return {WaitOutcome::Kind::abandoned, 0};
+    // Another thread has been quicker.
   }
 }
 

@@ -18,7 +18,8 @@ struct Packet {
   std::uint32_t status = 0;
 };
 
-/// First in, first out. Signalled while there are packets; a wait that is satisfied takes none.
+/// First in, first out. Signalled while there are packets, and when nobody can post any more, since its last
+/// handle has been closed; a wait that is satisfied takes none.
 class CompletionPort final : public Waitable {
  public:
   CompletionPort() : Waitable(sync::Kind::completion_port) {}
@@ -30,13 +31,15 @@ class CompletionPort final : public Waitable {
     WaitOutcome::Kind outcome = WaitOutcome::Kind::satisfied;
     std::size_t count = 0;  ///< of packets; not 0 if satisfied
   };
-  /// Waits for packets and takes as many as are there and fit.
+  /// Waits for packets and takes as many as are there and fit. Abandoned if there will be none.
   [[nodiscard]] Taken take(std::span<Packet> into, os::Deadline deadline, Waiter& self, bool alertable);
 
  private:
-  bool signalled(const Waiter&) const override { return !packets_.empty(); }
+  void on_last_handle_closed() noexcept override;
+  bool signalled(const Waiter&) const override { return !packets_.empty() || closed_; }
 
   std::deque<Packet> packets_;  ///< guarded by the dispatcher lock
+  bool closed_ = false;         ///< guarded by the dispatcher lock
 };
 
 }  // namespace bobbin::sync

@@ -31,17 +31,23 @@ HandleTable::Entry* HandleTable::find(Handle handle) {
   return index < entries_.size() && entries_[index].object ? &entries_[index] : nullptr;
 }
 
+void HandleTable::put(Entry& entry, Ref<Object> object, bool inheritable) noexcept {
+  ++object->handles_;
+  entry = {std::move(object), inheritable, false};
+}
+
 Result<Handle> HandleTable::insert(Ref<Object> object, bool inheritable) try {
   const std::scoped_lock lock(mutex_);
   if (free_.empty()) {
-    entries_.push_back({std::move(object), inheritable, false});
+    entries_.emplace_back();
     free_.reserve(entries_.capacity());  // so that closing never needs memory
+    put(entries_.back(), std::move(object), inheritable);
     return 4 * entries_.size();
   }
   std::ranges::pop_heap(free_, std::greater{});
   const std::size_t index = free_.back();
   free_.pop_back();
-  entries_[index] = {std::move(object), inheritable, false};
+  put(entries_[index], std::move(object), inheritable);
   return 4 * (index + 1);
 } catch (const std::bad_alloc&) {
   return fail(
@@ -57,7 +63,7 @@ Result<void> HandleTable::insert_at(Handle handle, Ref<Object> object, bool inhe
     free_.reserve(entries_.capacity());
     entries_.resize(index + 1);
   }
-  entries_[index] = {std::move(object), inheritable, false};
+  put(entries_[index], std::move(object), inheritable);
   free_.clear();  // in order, which is a heap
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     if (!entries_[i].object) free_.push_back(i);
@@ -77,6 +83,7 @@ Result<Ref<Object>> HandleTable::get(Handle handle) const {
 
 Result<void> HandleTable::close(Handle handle) {
   Ref<Object> last;  // dropped after the lock: a destructor may do anything
+  bool was_last = false;
   {
     const std::scoped_lock lock(mutex_);
     Entry* entry = find(handle);
@@ -87,10 +94,11 @@ Result<void> HandleTable::close(Handle handle) {
                    .what = "handle " + std::to_string(handle) + " is protected from being closed"});
     }
     last = std::move(entry->object);
+    was_last = --last->handles_ == 0;
     free_.push_back(static_cast<std::size_t>(entry - entries_.data()));
     std::ranges::push_heap(free_, std::greater{});
   }
-  last->on_handle_closed();
+  if (was_last) last->on_last_handle_closed();
   return {};
 }
 

@@ -67,6 +67,7 @@ class HandleTable {
   };
   [[nodiscard]] static Error wrong_kind();
   [[nodiscard]] Entry* find(Handle handle);
+  static void put(Entry& entry, Ref<Object> object, bool inheritable) noexcept;
 
   Names names_;
   mutable os::Mutex mutex_;

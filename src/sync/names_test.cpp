@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <thread>
 #include <vector>
 
 #include "abi/status.hpp"
+#include "sync/completion_port.hpp"
 #include "sync/dispatcher.hpp"
 #include "sync/handle_table.hpp"
 
@@ -90,6 +92,22 @@ TEST(HandleTable, InheritsHandlesByTheirValues) {
   EXPECT_TRUE(*child.inheritable(given));
   EXPECT_EQ(*child.insert(event()), kept);
   EXPECT_EQ(*child.insert(event()), given + 4);
+}
+
+TEST(HandleTable, TellsWhoWaitsAtAPortThatItsLastHandleIsClosed) {
+  HandleTable handles;
+  const auto port = Ref<CompletionPort>::adopt(new CompletionPort);
+  const Handle one = *handles.insert(port), other = *handles.insert(port);
+  std::thread waiting([&] {
+    Waiter self;
+    std::array<Packet, 2> packets;
+    EXPECT_EQ(port->take(packets, std::nullopt, self, false).count, 1u);
+    EXPECT_EQ(port->take(packets, std::nullopt, self, false).outcome, WaitOutcome::Kind::abandoned);
+  });
+  EXPECT_TRUE(handles.close(one));
+  port->post({});
+  EXPECT_TRUE(handles.close(other));
+  waiting.join();
 }
 
 TEST(HandleTable, ReusesTheLowestFreeValue) {

@@ -19,6 +19,7 @@
 
 namespace bobbin::sync {
 
+class HandleTable;
 class Mutex;
 class Names;
 class Waitable;
@@ -65,8 +66,8 @@ class Object {
   }
   [[nodiscard]] std::uint32_t reference_count() const { return references_.load(std::memory_order_relaxed); }
 
-  /// Called each time that a handle to the object is closed, before its reference is dropped.
-  virtual void on_handle_closed() noexcept {}
+  /// Called when the last handle to the object has been closed, before that one's reference is dropped.
+  virtual void on_last_handle_closed() noexcept {}
 
   /// The object as something to wait for, or nullptr.
   [[nodiscard]] virtual Waitable* as_waitable() noexcept { return nullptr; }
@@ -75,8 +76,10 @@ class Object {
   virtual ~Object();
 
  private:
+  friend class HandleTable;
   friend class Names;
-  Names* names_ = nullptr;  ///< guarded by Names: where to take the name back when the object goes
+  std::uint32_t handles_ = 0;  ///< that name it; guarded by HandleTable
+  Names* names_ = nullptr;     ///< guarded by Names: where to take the name back when the object goes
   std::atomic<std::uint32_t> references_{1};
   const Kind kind_;
 };

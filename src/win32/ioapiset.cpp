@@ -54,7 +54,11 @@ std::size_t take(HANDLE handle, std::span<Packet> into, DWORD milliseconds, bool
   auto port = port_of(handle);
   if (!port) return failed<std::size_t>(port.error());
   const auto taken = (*port)->take(into, deadline_of(milliseconds), thread::current_waiter(), alertable);
-  if (taken.count == 0) set_last_error(ended({taken.outcome}));  // WAIT_TIMEOUT or WAIT_IO_COMPLETION
+  constexpr DWORD ERROR_ABANDONED_WAIT_0 = 735;
+  if (taken.outcome == sync::WaitOutcome::Kind::abandoned)
+    set_last_error(ERROR_ABANDONED_WAIT_0);
+  else if (taken.count == 0)
+    set_last_error(ended({taken.outcome}));  // WAIT_TIMEOUT or WAIT_IO_COMPLETION
   return taken.count;
 }
 
