@@ -222,14 +222,15 @@ bool answer(int signal, const siginfo_t& info, ucontext_t& context) noexcept {
     return true;
   }
   if (info.si_code <= 0) return false;  // somebody sent it
-  constexpr greg_t kWrite = 2, kFetch = 16;
+  constexpr greg_t kWrite = 2, kFetch = 16, kDebugVector = 1;
   if (signal == SIGSEGV && (context.uc_mcontext.gregs[REG_ERR] & (kWrite | kFetch)) == 0 &&
       open_shared_data(word(info.si_addr)))
     return true;
   Thread* const thread = thread::current_in_handler();
   if (thread == nullptr) return false;
   // Who steps through guest code steps over what is ours: it is said when guest code goes on.
-  if (signal == SIGTRAP && info.si_code == TRAP_TRACE && is_host_code(pc) &&
+  // (By the processor's vector: under some hypervisors si_code is now and then that of a breakpoint.)
+  if (signal == SIGTRAP && context.uc_mcontext.gregs[REG_TRAPNO] == kDebugVector && is_host_code(pc) &&
       thread->where.load(std::memory_order_relaxed) != Where::host)
     return true;
   switch (thread->where.load(std::memory_order_relaxed)) {
