@@ -125,8 +125,9 @@ def run_with_watchdog(command, environment, folder, seconds, typed=None):
     standard input is the controlling terminal."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         terminal = subprocess.DEVNULL if typed is None else open_terminal(typed)
-        process = subprocess.Popen(command, stdin=terminal, stdout=out, stderr=err,
-                                   env=dict(environment, TMPDIR=folder),  # what two programs name alike
+        # A folder of its own, for what two programs name alike; but by this name Wine's find their server.
+        temporary = {} if "WINEPREFIX" in environment else {"TMPDIR": folder}
+        process = subprocess.Popen(command, stdin=terminal, stdout=out, stderr=err, env=environment | temporary,
                                    cwd=folder, start_new_session=True,
                                    preexec_fn=None if typed is None
                                    else lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
